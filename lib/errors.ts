@@ -1,0 +1,51 @@
+// One error class for the whole library: a stable code, what happened, and what to do about it.
+
+/** Every code that the library throws, with the situation it names. Codes never change meaning. */
+export const ERROR_CODES = {
+  ERR_INVALID_ARGUMENT: 'an argument is out of range or of the wrong type',
+  ERR_PLATFORM: 'native parts are not available on this platform',
+  ERR_LIBTORCH_NOT_FOUND: 'no usable LibTorch was found',
+  ERR_LIBTORCH_VERSION: 'the LibTorch that was found has another minor version',
+  ERR_DOWNLOAD: 'a download failed or its checksum is wrong',
+  ERR_TORCH: 'LibTorch refused an operation',
+  ERR_TORCH_NO_OVERLOAD: 'no overload of an operator accepts the arguments',
+  ERR_TENSOR_DISPOSED: 'a tensor was used after dispose()',
+  ERR_OUT_OF_MEMORY: 'memory for a tensor could not be allocated',
+  ERR_DATA_FORMAT: 'a data file is unreadable, empty or malformed',
+  ERR_PRIVACY_BUDGET: 'the next step would exceed the privacy budget',
+  ERR_PRIVACY_TARGET: 'the privacy target cannot be reached',
+  ERR_NO_GRADIENT_RULE: 'a parameter is used by an operator without a per-sample rule',
+  ERR_PARAMETER_UNUSED: 'a parameter got no use in the first step',
+  ERR_BATCH_NOT_SAMPLED: 'a loss does not belong to an outstanding batch of the sampler',
+  ERR_BATCH_DIMENSION: 'rows cannot be assigned to samples',
+  ERR_SAMPLES_MIXED: 'the gradient of one sample reached the rows of another',
+  ERR_LOSS_SHAPE: 'a loss is not one value a sample',
+  ERR_BACKWARD_OUTSIDE_STEP: 'backward() was called while an engine is attached',
+  ERR_ENGINE_STATE: 'the engine is attached, detached, locked or in evaluation mode when it must not be',
+  ERR_NOT_FINITE: 'a parameter is not finite after a step',
+  ERR_RUN_FOLDER: 'a run folder is missing, incomplete or belongs to another configuration',
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/**
+ * What every function of this library throws.
+ *
+ * @example try { … } catch (error) { if ((error as PhantomgradError).code === 'ERR_PRIVACY_BUDGET') … }
+ */
+export class PhantomgradError extends Error {
+  override readonly name = 'PhantomgradError';
+
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** Throws a {@link PhantomgradError}. The message says operation, argument, expected, got and the remedy. */
+export function raise(code: ErrorCode, message: string, cause?: unknown): never {
+  throw new PhantomgradError(code, message, cause === undefined ? undefined : { cause });
+}
