@@ -19,13 +19,15 @@ function refuse(operation: string, name: string, expected: string, value: unknow
 /** A finite number above 0. @throws ERR_INVALID_ARGUMENT */
 export function positive(operation: string, argument: Named<number>): void {
   const [name, value] = only(argument);
-  if (!(typeof value === 'number' && Number.isFinite(value) && value > 0)) refuse(operation, name, 'a finite number above 0', value);
+  if (!(typeof value === 'number' && Number.isFinite(value) && value > 0))
+    refuse(operation, name, 'a finite number above 0', value);
 }
 
 /** A finite number of at least 0. @throws ERR_INVALID_ARGUMENT */
 export function notNegative(operation: string, argument: Named<number>): void {
   const [name, value] = only(argument);
-  if (!(typeof value === 'number' && Number.isFinite(value) && value >= 0)) refuse(operation, name, 'a finite number of at least 0', value);
+  if (!(typeof value === 'number' && Number.isFinite(value) && value >= 0))
+    refuse(operation, name, 'a finite number of at least 0', value);
 }
 
 /** A whole number from `least` to `most` (at most 2^53 - 1). @throws ERR_INVALID_ARGUMENT */
@@ -40,13 +42,15 @@ export function integer(operation: string, argument: Named<number>, least = 0, m
 /** A number strictly between `low` and `high`. @throws ERR_INVALID_ARGUMENT */
 export function between(operation: string, argument: Named<number>, low: number, high: number): void {
   const [name, value] = only(argument);
-  if (!(typeof value === 'number' && value > low && value < high)) refuse(operation, name, `strictly between ${low} and ${high}`, value);
+  if (!(typeof value === 'number' && value > low && value < high))
+    refuse(operation, name, `strictly between ${low} and ${high}`, value);
 }
 
 /** A number in (low, high]. @throws ERR_INVALID_ARGUMENT */
 export function within(operation: string, argument: Named<number>, low: number, high: number): void {
   const [name, value] = only(argument);
-  if (!(typeof value === 'number' && value > low && value <= high)) refuse(operation, name, `above ${low} and at most ${high}`, value);
+  if (!(typeof value === 'number' && value > low && value <= high))
+    refuse(operation, name, `above ${low} and at most ${high}`, value);
 }
 
 /** One of the listed values. @throws ERR_INVALID_ARGUMENT that lists them. */

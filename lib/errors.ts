@@ -4,6 +4,9 @@
 export const ERROR_CODES = {
   ERR_INVALID_ARGUMENT: 'an argument is out of range or of the wrong type',
   ERR_PLATFORM: 'native parts are not available on this platform',
+  ERR_NATIVE_MISSING: 'the native files have not been built or installed',
+  ERR_NATIVE_LOAD: 'LibTorch or the core could not be opened',
+  ERR_ALREADY_LOADED: 'another LibTorch or another build of phantomgrad is open in this process',
   ERR_LIBTORCH_NOT_FOUND: 'no usable LibTorch was found',
   ERR_LIBTORCH_VERSION: 'the LibTorch that was found has another minor version',
   ERR_DOWNLOAD: 'a download failed or its checksum is wrong',

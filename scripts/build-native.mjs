@@ -33,9 +33,21 @@ function has(tool) {
 // configure and build apart: `cmake-js compile` answers a compile error by wiping the tree and building everything again.
 function cmakeJs(command) {
   const arguments_ = [
-    require.resolve('cmake-js/bin/cmake-js'), command, '--log-level', 'warn', '--directory', root, '--out', tree, '--config', options.config,
-    '-G', has('ninja') ? 'Ninja' : 'Unix Makefiles',
-    ...Object.entries({ LIBTORCH: libtorch, PHANTOMGRAD_SANITIZE: options.sanitize }).map(([name, value]) => `--CD${name}=${value}`),
+    require.resolve('cmake-js/bin/cmake-js'),
+    command,
+    '--log-level',
+    'warn',
+    '--directory',
+    root,
+    '--out',
+    tree,
+    '--config',
+    options.config,
+    '-G',
+    has('ninja') ? 'Ninja' : 'Unix Makefiles',
+    ...Object.entries({ LIBTORCH: libtorch, PHANTOMGRAD_SANITIZE: options.sanitize }).map(
+      ([name, value]) => `--CD${name}=${value}`,
+    ),
     ...options.define.map((definition) => `--CD${definition}`),
     ...(command === 'build' ? ['--parallel', String(process.env.CMAKE_BUILD_PARALLEL_LEVEL ?? 2)] : []),
   ];

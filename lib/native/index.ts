@@ -1,0 +1,6 @@
+// Finding LibTorch, loading the core, saying what is missing.
+
+export { native, nativeFiles, openNative, type NativeFiles } from './addon';
+export { cacheFolder, configurationFile, libtorchFolder, PACKAGE_ROOT, TORCH_MINOR, TORCH_VERSION } from './places';
+export { machineName, thisMachine, type Machine } from './platform';
+export { describeTrace, findLibtorch, searchLibtorch, type Attempt, type Libtorch, type Search } from './search';
