@@ -120,13 +120,13 @@ napi_value load(napi_env env, napi_callback_info info) {
 
   for (const auto& library : libraries) {
     if (dlopen(library.c_str(), RTLD_NOW | RTLD_GLOBAL) == nullptr) {
-      return fail(env, "ERR_LIBRARY", std::string("cannot open ") + library + ": " + dlerror());
+      return fail(env, "ERR_NATIVE_LOAD", std::string("cannot open ") + library + ": " + dlerror());
     }
   }
   void* handle = dlopen(core.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-  if (handle == nullptr) return fail(env, "ERR_LIBRARY", std::string("cannot open ") + core + ": " + dlerror());
+  if (handle == nullptr) return fail(env, "ERR_NATIVE_LOAD", std::string("cannot open ") + core + ": " + dlerror());
   const auto register_module = reinterpret_cast<Register>(dlsym(handle, "napi_register_module_v1"));
-  if (register_module == nullptr) return fail(env, "ERR_LIBRARY", core + " does not export napi_register_module_v1.");
+  if (register_module == nullptr) return fail(env, "ERR_NATIVE_LOAD", core + " does not export napi_register_module_v1.");
 
   napi_value exports;
   if (napi_create_object(env, &exports) != napi_ok) return nullptr;
