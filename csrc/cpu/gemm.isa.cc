@@ -41,13 +41,20 @@ inline void tile(int64_t k, Strided<T> a, const T* b, int64_t ldb, T* c, int64_t
     }
 }
 
+template <class T, int R, int V, bool Whole>
+void last_rows(int64_t m, int64_t k, Strided<T> a, const T* b, int64_t ldb, T* c, int64_t ldc, bool accumulate,
+               int tail) {
+  if (m == R) return tile<T, R, V, Whole>(k, a, b, ldb, c, ldc, accumulate, tail);
+  if constexpr (R > 1) last_rows<T, R - 1, V, Whole>(m, k, a, b, ldb, c, ldc, accumulate, tail);
+}
+
 template <class T, int V, bool Whole>
 void panel(int64_t m, int64_t k, Strided<T> a, const T* b, int64_t ldb, T* c, int64_t ldc, bool accumulate, int tail) {
   int64_t i = 0;
   for (; i + kRows <= m; i += kRows)
     tile<T, kRows, V, Whole>(k, {a.data + i * a.row, a.row, a.column}, b, ldb, c + i * ldc, ldc, accumulate, tail);
-  for (; i < m; ++i)
-    tile<T, 1, V, Whole>(k, {a.data + i * a.row, a.row, a.column}, b, ldb, c + i * ldc, ldc, accumulate, tail);
+  last_rows<T, kRows - 1, V, Whole>(m - i, k, {a.data + i * a.row, a.row, a.column}, b, ldb, c + i * ldc, ldc,
+                                    accumulate, tail);
 }
 
 template <class T, int V>

@@ -105,7 +105,7 @@ inline T horizontal_max(Vec<T> v) {
 }
 
 template <class T>
-inline Vec<T> max(Vec<T> a, Vec<T> b) {
+inline Vec<T> larger(Vec<T> a, Vec<T> b) {
   return a > b ? a : b;
 }
 
