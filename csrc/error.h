@@ -11,7 +11,7 @@ namespace phantomgrad {
 /// Throws c10::Error with the message "[code] text". The door (csrc/node) turns the bracket into `error.code`.
 template <class... Parts>
 [[noreturn]] void refuse(const char* code, const Parts&... parts) {
-  throw c10::Error(c10::str("[", code, "] ", parts...), "");
+  throw c10::Error(c10::str("[", code, "] ", parts...));
 }
 
 }  // namespace phantomgrad
