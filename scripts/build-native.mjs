@@ -1,69 +1,95 @@
 // Configures and builds the native files with cmake-js and copies them where node-gyp-build looks for them.
 //
-// Usage: node scripts/build-native.mjs [--out build/Release] [--config Release] [--sanitize address,undefined] [-DNAME=VALUE ...]
-import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
+// Usage: node scripts/build-native.mjs [--out build/Release] [--config Release] [--sanitize address,undefined] [-D NAME=VALUE ...]
+import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join, resolve } from 'node:path';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
-const root = resolve(import.meta.dirname, '..');
+import { buildTypeScript } from './build-ts.mjs';
+import { main, run, StepError } from './shell.mjs';
+import { digestOf, dropStamp, readStamp, root, writeStamp } from './stamp.mjs';
+import { buildEnvironment, generator } from './tools.mjs';
+
+const INPUTS = ['csrc', 'CMakeLists.txt', 'scripts/build-native.mjs', 'package-lock.json'];
+const RELEASE = join(root, 'build', 'Release');
 const require = createRequire(import.meta.url);
-const { values: options } = parseArgs({
-  options: {
-    out: { type: 'string', default: join(root, 'build', 'Release') },
-    config: { type: 'string', default: 'Release' },
-    sanitize: { type: 'string', default: '' },
-    define: { type: 'string', short: 'D', multiple: true, default: [] },
-  },
-});
 
-// Sanitized objects live apart: switching back and forth must not rebuild everything.
-const tree = join(root, options.sanitize === '' ? '.cmake' : `.cmake-${options.sanitize.replaceAll(',', '-')}`);
-const libtorch = process.env.LIBTORCH;
-if (!libtorch) {
-  console.error('Set LIBTORCH to a folder with lib/libtorch_cpu.so.');
-  process.exit(1);
+// The search for LibTorch is part of the library (lib/native), so the library is compiled first.
+async function librarysNative() {
+  if (!existsSync(join(root, 'dist', 'native', 'setup.js'))) await buildTypeScript();
+  return require(join(root, 'dist', 'native', 'setup.js'));
 }
 
-function has(tool) {
-  return spawnSync(tool, ['--version'], { stdio: 'ignore' }).status === 0;
+function copyResult(from, to) {
+  mkdirSync(to, { recursive: true });
+  for (const name of readdirSync(from).filter((file) => /\.(node|so)$/.test(file))) {
+    // By renaming: a process that has the old file open keeps it, and nobody ever sees half a file.
+    const part = join(to, `${name}.${process.pid}.part`);
+    copyFileSync(join(from, name), part);
+    renameSync(part, join(to, name));
+  }
 }
 
-// configure and build apart: `cmake-js compile` answers a compile error by wiping the tree and building everything again.
-function cmakeJs(command) {
-  const arguments_ = [
-    require.resolve('cmake-js/bin/cmake-js'),
-    command,
-    '--log-level',
-    'warn',
-    '--directory',
-    root,
-    '--out',
-    tree,
-    '--config',
-    options.config,
-    '-G',
-    has('ninja') ? 'Ninja' : 'Unix Makefiles',
-    ...Object.entries({ LIBTORCH: libtorch, PHANTOMGRAD_SANITIZE: options.sanitize }).map(
-      ([name, value]) => `--CD${name}=${value}`,
-    ),
-    ...options.define.map((definition) => `--CD${definition}`),
-    ...(command === 'build' ? ['--parallel', String(process.env.CMAKE_BUILD_PARALLEL_LEVEL ?? 2)] : []),
-  ];
-  const { status, error } = spawnSync(process.execPath, arguments_, { cwd: root, stdio: 'inherit' });
-  if (error) throw error;
-  if (status !== 0) process.exit(status ?? 1);
+function cmakeJs() {
+  try {
+    return require.resolve('cmake-js/bin/cmake-js');
+  } catch {
+    throw new StepError('Building from source needs cmake-js and node-addon-api: npm install cmake-js node-addon-api');
+  }
 }
 
-cmakeJs('configure');
-cmakeJs('build');
+/** Builds and returns LibTorch's root. CMake decides what is stale; with nothing to do this takes a second. */
+export async function buildNative({ out = RELEASE, config = 'Release', sanitize = '', define = [] } = {}) {
+  const { findLibtorch } = require(join(root, 'dist', 'native', 'index.js'));
+  const { root: libtorch } = findLibtorch();
+  if (!existsSync(join(libtorch, 'include', 'ATen'))) {
+    throw new StepError(
+      `${libtorch} has no include/ATen: the core is built with LibTorch's headers. Set LIBTORCH to a root that has them.`,
+    );
+  }
+  const env = await buildEnvironment();
+  // Sanitized objects live apart: switching back and forth must not rebuild everything.
+  const tree = join(root, sanitize === '' ? '.cmake' : `.cmake-${sanitize.replaceAll(',', '-')}`);
+  const digest = digestOf(INPUTS, [libtorch]);
+  const settings = [`LIBTORCH=${libtorch}`, `PHANTOMGRAD_SANITIZE=${sanitize}`, ...define].map((one) => `--CD${one}`);
+  const common = ['--log-level', 'warn', '--directory', root, '--out', tree, '--config', config, '-G', generator(env)];
+  const parallel = ['--parallel', process.env.CMAKE_BUILD_PARALLEL_LEVEL ?? String(availableParallelism())];
 
-// By renaming: a process that has the old file open keeps it, and nobody ever sees half a file.
-mkdirSync(options.out, { recursive: true });
-for (const name of readdirSync(join(tree, options.config))) {
-  if (!/\.(node|so)$/.test(name)) continue;
-  const part = join(options.out, `${name}.${process.pid}.part`);
-  copyFileSync(join(tree, options.config, name), part);
-  renameSync(part, join(options.out, name));
+  if (out === RELEASE) dropStamp('native');
+  // configure and build apart: `cmake-js compile` answers a compile error by wiping the tree and building everything again.
+  await run(process.execPath, [cmakeJs(), 'configure', ...common, ...settings], { cwd: root, env });
+  await run(process.execPath, [cmakeJs(), 'build', ...common, ...settings, ...parallel], { cwd: root, env });
+  copyResult(join(tree, config), out);
+  if (out === RELEASE && sanitize === '')
+    writeStamp('native', { digest, libtorch, asked: process.env.LIBTORCH ?? null });
+  return libtorch;
+}
+
+/** LibTorch's root when the last build still stands, else null. Needs no search: the answer of the last one is checked. */
+export function builtNative() {
+  const stamp = readStamp('native');
+  const standing =
+    stamp !== null &&
+    stamp.asked === (process.env.LIBTORCH ?? null) &&
+    existsSync(join(stamp.libtorch, 'lib', 'libtorch_cpu.so')) &&
+    existsSync(join(RELEASE, 'phantomgrad.node')) &&
+    stamp.digest === digestOf(INPUTS, [stamp.libtorch]);
+  return standing ? stamp.libtorch : null;
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const { values } = parseArgs({
+    options: {
+      out: { type: 'string' },
+      config: { type: 'string' },
+      sanitize: { type: 'string' },
+      define: { type: 'string', short: 'D', multiple: true },
+    },
+  });
+  await main(async () => {
+    await librarysNative();
+    await buildNative(values);
+  });
 }
