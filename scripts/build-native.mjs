@@ -9,12 +9,13 @@ import { parseArgs } from 'node:util';
 
 import { buildTypeScript } from './build-ts.mjs';
 import { main, run, StepError } from './shell.mjs';
-import { digestOf, dropStamp, readStamp, root, writeStamp } from './stamp.mjs';
+import { digestOf, dropStamp, readStamp, root, setupFolder, writeStamp } from './stamp.mjs';
 import { buildEnvironment, generator } from './tools.mjs';
 
 const INPUTS = ['csrc', 'CMakeLists.txt', 'scripts/build-native.mjs', 'package-lock.json'];
 const RELEASE = join(root, 'build', 'Release');
 const require = createRequire(import.meta.url);
+const { withLock } = require('../lib/native/lock.cjs');
 
 // The search for LibTorch is part of the library (lib/native), so the library is compiled first.
 async function librarysNative() {
@@ -41,7 +42,13 @@ function cmakeJs() {
 }
 
 /** Builds and returns LibTorch's root. CMake decides what is stale; with nothing to do this takes a second. */
-export async function buildNative({ out = RELEASE, config = 'Release', sanitize = '', define = [] } = {}) {
+export function buildNative(options) {
+  // One build at a time in a build tree: two would trip over each other's objects.
+  const onWait = (pid) => console.error(`Another build (process ${pid}) is running; waiting for it.`);
+  return withLock(join(setupFolder, 'native.lock'), () => buildOnce(options), { onWait });
+}
+
+async function buildOnce({ out = RELEASE, config = 'Release', sanitize = '', define = [] } = {}) {
   const { findLibtorch } = require(join(root, 'dist', 'native', 'index.js'));
   const { root: libtorch } = findLibtorch();
   if (!existsSync(join(libtorch, 'include', 'ATen'))) {
