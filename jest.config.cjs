@@ -1,8 +1,12 @@
+// Jest: TypeScript through swc (types are checked by tsc), one closing line for machines.
 module.exports = {
   testEnvironment: 'node',
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.test.ts'],
   transform: { '^.+\\.[cm]?[jt]s$': '@swc/jest' },
+  // Packages that exist as ES modules only.
   transformIgnorePatterns: ['/node_modules/(?!(hyparquet|hyparquet-compressors|hyparquet-writer|hysnappy)/)'],
+  reporters: ['default', '<rootDir>/scripts/closing-line.cjs'],
   maxWorkers: 2,
-}
+  testTimeout: 60_000,
+};

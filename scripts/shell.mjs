@@ -4,6 +4,8 @@ import { spawn, spawnSync } from 'node:child_process';
 /** A step that failed with a message of its own: scripts print the message, not a stack. */
 export class StepError extends Error {}
 
+const shorten = (text) => (text.length <= 200 ? text : `${text.slice(0, 200)} …`);
+
 /** Runs a program with our own input and output. @throws StepError when it cannot start or ends with another code than 0. */
 export function run(command, args, options = {}) {
   return new Promise((resolve, reject) => {
@@ -11,7 +13,7 @@ export function run(command, args, options = {}) {
     child.once('error', (error) => reject(new StepError(`${command} did not start: ${error.message}`)));
     child.once('close', (status, signal) => {
       if (status === 0) resolve();
-      else reject(new StepError(`${[command, ...args].join(' ')} ended with ${signal ?? `code ${status}`}.`));
+      else reject(new StepError(`${shorten([command, ...args].join(' '))} ended with ${signal ?? `code ${status}`}.`));
     });
   });
 }
