@@ -1,0 +1,158 @@
+// Scopes own the tensors that are made while they are open, and free them when they close.
+
+import { types } from 'node:util';
+
+import { raise } from '../errors';
+import type { Tensor } from './tensor';
+
+// Node 20 has no Symbol.dispose; `using`, lowered by the compiler, looks for this very property.
+(Symbol as { dispose?: symbol }).dispose ??= Symbol('Symbol.dispose');
+
+const kept = new WeakSet<Tensor>();
+let innermost: Scope | undefined;
+
+function visit(value: unknown, seen: Set<object>, found: (tensor: Tensor) => void): void {
+  if (typeof value !== 'object' || value === null || seen.has(value) || ArrayBuffer.isView(value)) return;
+  seen.add(value);
+  if (isTensor(value)) return found(value);
+  if (types.isMap(value)) {
+    for (const [key, item] of value) {
+      visit(key, seen, found);
+      visit(item, seen, found);
+    }
+  } else if (Array.isArray(value) || types.isSet(value)) {
+    for (const item of value) visit(item, seen, found);
+  } else {
+    for (const item of Object.values(value)) visit(item, seen, found);
+  }
+}
+
+// Set by Tensor, which this file must not import.
+let isTensor: (value: object) => value is Tensor = (value): value is Tensor => false;
+export function setTensorTest(test: (value: object) => value is Tensor): void {
+  isTensor = test;
+}
+
+/**
+ * Owns tensors and frees them when it closes. Close it with `using`, or with `close()`.
+ *
+ * @example { using s = scope(); const a = x.mul(2); result = s.keep(a.sum()); }   // a is freed here, result is not
+ */
+export class Scope {
+  readonly #outer: Scope | undefined;
+  #tensors: Tensor[] = [];
+  #open = true;
+
+  /** @internal Use {@link scope}, {@link tidy} or {@link tidyAsync}. */
+  constructor(outer: Scope | undefined) {
+    this.#outer = outer;
+  }
+
+  /** Hands `tensor` to this scope. */
+  track<T extends Tensor>(tensor: T): T {
+    if (!this.#open) raise('ERR_INVALID_ARGUMENT', 'Scope.track: the scope is closed.');
+    this.#tensors.push(tensor);
+    return tensor;
+  }
+
+  /** Takes the tensors in `value` (a tensor, or arrays, maps and objects of them) out of this scope, to the surrounding one. */
+  keep<T>(value: T): T {
+    const out = new Set<Tensor>();
+    visit(value, new Set(), (tensor) => out.add(tensor));
+    if (out.size === 0) return value;
+    const mine: Tensor[] = [];
+    for (const tensor of this.#tensors) {
+      if (!out.has(tensor)) mine.push(tensor);
+      else if (this.#outer !== undefined) this.#outer.#tensors.push(tensor);
+    }
+    this.#tensors = mine;
+    return value;
+  }
+
+  /** Runs the synchronous `body`; what it makes belongs to this scope, what it returns too. @throws ERR_INVALID_ARGUMENT if it returns a promise */
+  run<T>(body: () => T): T {
+    if (!this.#open) raise('ERR_INVALID_ARGUMENT', 'Scope.run: the scope is closed.');
+    const before = innermost;
+    innermost = this;
+    try {
+      return refusePromise('Scope.run', body());
+    } finally {
+      innermost = before;
+    }
+  }
+
+  /** Frees everything that is still owned, and closes scopes left open inside this one. Closing twice is allowed. */
+  close(): void {
+    if (!this.#open) return;
+    while (innermost !== undefined && innermost !== this && innermost.#isInside(this)) innermost.close();
+    this.#open = false;
+    if (innermost === this) innermost = this.#outer;
+    for (const tensor of this.#tensors) if (!kept.has(tensor)) tensor.dispose();
+    this.#tensors = [];
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #isInside(other: Scope): boolean {
+    const outer = this.#outer;
+    return outer !== undefined && (outer === other || outer.#isInside(other));
+  }
+}
+
+function refusePromise<T>(operation: string, value: T): T {
+  if (typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function') {
+    // The promise's own failure would otherwise be reported as unhandled, and hide this one.
+    void Promise.resolve(value).catch(() => undefined);
+    raise('ERR_INVALID_ARGUMENT', `${operation}: the function returned a promise; use tidyAsync, whose scope outlives an await.`);
+  }
+  return value;
+}
+
+/** @internal Every new tensor passes here. */
+export function trackInnermost(tensor: Tensor): void {
+  if (innermost !== undefined) innermost.track(tensor);
+}
+
+/** Takes a tensor out of every scope for good: it lives until `dispose()`, or until it is collected. Parameters are kept from birth. */
+export function keep<T extends Tensor>(tensor: T): T {
+  kept.add(tensor);
+  return tensor;
+}
+
+/** Opens a scope that owns every tensor made until it closes. Close it in the same synchronous stretch; see {@link tidyAsync}. */
+export function scope(): Scope {
+  innermost = new Scope(innermost);
+  return innermost;
+}
+
+/**
+ * Runs `body` and frees every tensor that it made, except those it returns (a tensor, or arrays, maps, sets and objects
+ * of them) and those given to {@link keep}. What it returns belongs to the surrounding scope.
+ *
+ * @throws ERR_INVALID_ARGUMENT if `body` returns a promise
+ */
+export function tidy<T>(body: () => T): T {
+  const own = scope();
+  try {
+    return own.keep(refusePromise('tidy', body()));
+  } finally {
+    own.close();
+  }
+}
+
+/**
+ * {@link tidy} across awaits. A global stack cannot follow asynchronous code, so the scope is handed over:
+ * only what is made inside `scope.run(…)` or given to `scope.track(…)` belongs to it.
+ *
+ * @example await tidyAsync(async (scope) => { const a = scope.run(() => x.mul(2)); await save(a); return scope.run(() => a.sum()); })
+ */
+export async function tidyAsync<T>(body: (scope: Scope) => Promise<T>): Promise<T> {
+  const own = new Scope(undefined);
+  try {
+    return own.keep(await body(own));
+  } finally {
+    own.close();
+  }
+}
