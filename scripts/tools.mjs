@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-import { run, StepError, versionOf } from './shell.mjs';
+import { main, run, StepError, versionOf } from './shell.mjs';
 import { setupFolder } from './stamp.mjs';
 
 // Exact versions: the output of clang-format moves between majors.
@@ -77,3 +77,5 @@ export async function buildEnvironment() {
 export function generator(environment) {
   return versionOf('ninja', environment) === null ? 'Unix Makefiles' : 'Ninja';
 }
+
+if (process.argv[1] === import.meta.filename) await main(async () => console.log(await fetchTool(process.argv[2])));

@@ -56,7 +56,7 @@ function pipDownload(
   const quiet = ['--disable-pip-version-check', '--no-input', '--progress-bar', 'off'];
   const child = spawn(python, [...pip, ...quiet, ...PLATFORM, '--dest', folder, wheel.requirement], {
     // pip writes a download into its temporary folder first: ours, to see how far it is and to stay on one disk.
-    env: { ...env, TMPDIR: folder } as NodeJS.ProcessEnv,
+    env: { ...env, TMPDIR: folder },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let said = '';

@@ -29,7 +29,7 @@ export function* pythonTorch(env: Environment): Generator<PythonTorch> {
     const { error, status, stdout } = spawnSync(python, ['-c', QUESTION], {
       cwd: '/',
       encoding: 'utf8',
-      env: env as NodeJS.ProcessEnv,
+      env: env,
       stdio: ['ignore', 'pipe', 'ignore'],
       timeout: 20_000,
     });

@@ -100,7 +100,7 @@ function savedConfiguration(env: Environment): Attempt {
   return absent('saved configuration', `${file} is not JSON with a "libtorch" folder`);
 }
 
-function* places(env: Environment): Generator<Attempt> {
+function* places(env: Environment, systemRoots: readonly string[]): Generator<Attempt> {
   yield env.LIBTORCH ? look('LIBTORCH', resolve(env.LIBTORCH), env) : absent('LIBTORCH', 'not set');
   yield savedConfiguration(env);
   for (const { python, folder, problem } of pythonTorch(env)) {
@@ -111,7 +111,7 @@ function* places(env: Environment): Generator<Attempt> {
   yield existsSync(cache) && !existsSync(join(cache, '.done'))
     ? { ...absent('cache', 'is incomplete: a set-up was interrupted'), path: cache }
     : look('cache', cache, env);
-  for (const root of SYSTEM_ROOTS) yield look('system', root, env);
+  for (const root of systemRoots) yield look('system', root, env);
 }
 
 /**
@@ -119,9 +119,9 @@ function* places(env: Environment): Generator<Attempt> {
  * cache, system folders. The first usable one wins. A `LIBTORCH` that is set but unusable ends the search: falling back
  * to another LibTorch would hide the mistake.
  */
-export function searchLibtorch(env: Environment = process.env): Search {
+export function searchLibtorch(env: Environment = process.env, systemRoots: readonly string[] = SYSTEM_ROOTS): Search {
   const trace: Attempt[] = [];
-  for (const attempt of places(env)) {
+  for (const attempt of places(env, systemRoots)) {
     trace.push(attempt);
     if (attempt.problem === null && attempt.path !== null) {
       return { found: { root: attempt.path, version: attempt.version ?? 'unknown', source: attempt.source }, trace };
@@ -147,8 +147,8 @@ export function describeTrace(trace: readonly Attempt[]): string {
  * @throws ERR_LIBTORCH_VERSION `LIBTORCH` names another minor version.
  * @throws ERR_LIBTORCH_NOT_FOUND no place has a usable one. Both messages list every place that was tried.
  */
-export function findLibtorch(env: Environment = process.env): Libtorch {
-  const { found, trace } = searchLibtorch(env);
+export function findLibtorch(env: Environment = process.env, systemRoots: readonly string[] = SYSTEM_ROOTS): Libtorch {
+  const { found, trace } = searchLibtorch(env, systemRoots);
   if (found !== null) return found;
   const wrongVersion = trace.at(-1)?.source === 'LIBTORCH' && trace.at(-1)?.wrongVersion === true;
   return raise(

@@ -26,7 +26,7 @@ export interface SetupOptions {
 function pythonWithPip(env: Environment): string {
   for (const python of pythons(env)) {
     const { status } = spawnSync(python, ['-m', 'pip', '--version'], {
-      env: env as NodeJS.ProcessEnv,
+      env: env,
       stdio: 'ignore',
     });
     if (status === 0) return python;

@@ -1,0 +1,78 @@
+// Looks at everything that native calls depend on and says what is wrong, without stopping at the first problem.
+
+import { readFileSync } from 'node:fs';
+import { availableParallelism, totalmem } from 'node:os';
+
+import { nativeFiles, openNative } from './addon';
+import { describeTrace, searchLibtorch, type Attempt } from './search';
+import { cacheFolder } from './places';
+import { machineName, thisMachine } from './platform';
+
+export interface Finding {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly text: string;
+}
+
+export interface Diagnosis {
+  readonly ok: boolean;
+  readonly findings: readonly Finding[];
+  /** Every place of the LibTorch search. */
+  readonly trace: readonly Attempt[];
+}
+
+// The kernels are compiled for these; the best that the processor has is chosen at run time.
+function instructionSet(): string {
+  try {
+    const flags = new Set(/^flags\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1]?.split(' '));
+    const all = (...names: string[]): boolean => names.every((name) => flags.has(name));
+    if (all('avx512f', 'avx512dq', 'avx512bw', 'avx512vl', 'fma')) return 'avx512';
+    return all('avx2', 'fma') ? 'avx2' : 'baseline';
+  } catch {
+    return 'unknown';
+  }
+}
+
+function attempt(name: string, action: () => string): Finding {
+  try {
+    return { name, ok: true, text: action() };
+  } catch (error) {
+    const { code, message } = error as { code?: string; message: string };
+    return { name, ok: false, text: `${code ?? 'error'}: ${message}` };
+  }
+}
+
+/** Examines this machine: platform, native files, LibTorch, and whether all of it opens together. */
+export function diagnose(): Diagnosis {
+  const machine = thisMachine();
+  const { found, trace } = searchLibtorch();
+  const files = attempt('native files', () => {
+    const { loader, glibcFloor } = nativeFiles();
+    return `${loader} (${glibcFloor === null ? 'built here' : `needs glibc ${glibcFloor}`})`;
+  });
+  const libtorch: Finding = {
+    name: 'LibTorch',
+    ok: found !== null,
+    text:
+      found === null ? `not found\n${describeTrace(trace)}` : `${found.version} from ${found.source}: ${found.root}`,
+  };
+  const findings: Finding[] = [
+    { name: 'machine', ok: true, text: machineName(machine) },
+    { name: 'Node.js', ok: true, text: process.version },
+    { name: 'processor', ok: true, text: `${availableParallelism()} threads, ${instructionSet()}` },
+    { name: 'memory', ok: true, text: `${(totalmem() / 2 ** 30).toFixed(1)} GiB` },
+    { name: 'cache', ok: true, text: cacheFolder() },
+    files,
+    libtorch,
+  ];
+  if (files.ok && libtorch.ok) {
+    findings.push(
+      attempt('load', () => {
+        const started = performance.now();
+        openNative();
+        return `opened in ${(performance.now() - started).toFixed(0)} ms`;
+      }),
+    );
+  }
+  return { ok: findings.every(({ ok }) => ok), findings, trace };
+}
