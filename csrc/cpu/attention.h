@@ -27,7 +27,7 @@ PG_EVERY_ISA(
     void attention_forward(const AttentionParams<T>& params, T* output, int64_t output_row, T* lse, int64_t lse_row,
                            T* workspace);
     template <class T>
-    void attention_backward(const AttentionParams<T>& params, const T* output, const T* d_output, int64_t output_row,
+    void attention_backward(const AttentionParams<T>& params, const T* d_output, int64_t output_row,
                             const T* lse, int64_t lse_row, T* d_query, int64_t d_query_row, T* d_key, int64_t d_key_row,
                             T* d_value, int64_t d_value_row, T* workspace);)
 

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "cpu/gemm.h"
+#include "cpu/reduce.h"
 #include "cpu/vec.h"
 #include "cpu/vec_math.h"
 #include "shared/dropout_mask.h"
@@ -66,15 +67,11 @@ void attention_forward(const AttentionParams<T>& p, T* output, int64_t output_ro
     for (int64_t i = 0; i < count; ++i) {
       T* row = weights + i * p.rows;
       const int64_t n = visible(p, first + i);
-      T most = -std::numeric_limits<T>::infinity();
-      for (int64_t j = 0; j < n; ++j) {
-        row[j] *= p.scale;
-        most = std::max(most, row[j]);
-      }
+      for (int64_t j = 0; j < n; ++j) row[j] *= p.scale;
+      T most = maximum<T>(row, n);
       if (!std::isfinite(most)) most = 0;
       exponentials(row, n, most);
-      double sum = 0;
-      for (int64_t j = 0; j < n; ++j) sum += static_cast<double>(row[j]);
+      const double sum = total<T>(row, n);
       const T inverse = static_cast<T>(1 / sum);
       for (int64_t j = 0; j < n; ++j) row[j] *= inverse;
       if (p.dropout > 0) drop(p, first + i, row, n);
@@ -87,8 +84,8 @@ void attention_forward(const AttentionParams<T>& p, T* output, int64_t output_ro
 }
 
 template <class T>
-void attention_backward(const AttentionParams<T>& p, const T* output, const T* d_output, int64_t output_row,
-                        const T* lse, int64_t lse_row, T* d_query, int64_t d_query_row, T* d_key, int64_t d_key_row,
+void attention_backward(const AttentionParams<T>& p, const T* d_output, int64_t output_row, const T* lse,
+                        int64_t lse_row, T* d_query, int64_t d_query_row, T* d_key, int64_t d_key_row,
                         T* d_value, int64_t d_value_row, T* workspace) {
   T *key_t = workspace, *value_t = workspace + p.rows * p.dim, *weights = workspace + 2 * p.rows * p.dim,
     *d_weights = weights + kAttentionRows * p.rows;
@@ -107,20 +104,14 @@ void attention_backward(const AttentionParams<T>& p, const T* output, const T* d
     for (int64_t i = 0; i < count; ++i) {
       T *row = weights + i * p.rows, *d_row = d_weights + i * p.rows;
       const int64_t n = visible(p, first + i), r = first + i;
-      double along = 0;  // sum over keys of weight * d_weight = <output, d_output>
-      for (int64_t c = 0; c < p.dim; ++c)
-        along += static_cast<double>(output[r * output_row + c]) * static_cast<double>(d_output[r * output_row + c]);
       for (int64_t j = 0; j < n; ++j) row[j] *= p.scale;
       exponentials(row, n, lse[r * lse_row]);
-      if (p.dropout > 0) {
-        // d_row belongs to the dropped weights: through the mask first. The dropped weights themselves are needed for
-        // d_value, the plain ones for the softmax.
-        drop(p, r, d_row, n);
-        for (int64_t j = 0; j < n; ++j) d_row[j] = p.scale * row[j] * (d_row[j] - static_cast<T>(along));
-        drop(p, r, row, n);
-      } else {
-        for (int64_t j = 0; j < n; ++j) d_row[j] = p.scale * row[j] * (d_row[j] - static_cast<T>(along));
-      }
+      // d_row belongs to the dropped weights: through the mask first. The plain weights serve the softmax, the dropped
+      // ones d_value.
+      if (p.dropout > 0) drop(p, r, d_row, n);
+      const T along = static_cast<T>(dot<T>(row, d_row, n));
+      for (int64_t j = 0; j < n; ++j) d_row[j] = p.scale * row[j] * (d_row[j] - along);
+      if (p.dropout > 0) drop(p, r, row, n);
       std::fill(row + n, row + block.keys, T(0));
       std::fill(d_row + n, d_row + block.keys, T(0));
     }
@@ -134,8 +125,8 @@ void attention_backward(const AttentionParams<T>& p, const T* output, const T* d
 
 #define PG_INSTANCES(T)                                                                                             \
   template void attention_forward<T>(const AttentionParams<T>&, T*, int64_t, T*, int64_t, T*);                      \
-  template void attention_backward<T>(const AttentionParams<T>&, const T*, const T*, int64_t, const T*, int64_t, T*, \
-                                      int64_t, T*, int64_t, T*, int64_t, T*);
+  template void attention_backward<T>(const AttentionParams<T>&, const T*, int64_t, const T*, int64_t, T*, int64_t, \
+                                      T*, int64_t, T*, int64_t, T*);
 PG_INSTANCES(float)
 PG_INSTANCES(double)
 

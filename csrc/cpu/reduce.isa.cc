@@ -1,6 +1,7 @@
 // Blocked sums: a lane adds at most 64 terms before its partial sum moves to float64.
 #include "cpu/reduce.h"
 
+#include <limits>
 #include <vector>
 
 #include "cpu/vec.h"
@@ -48,6 +49,34 @@ double dot(const T* x, const T* y, int64_t n) {
 }
 
 template <class T>
+double total(const T* x, int64_t n) {
+  constexpr int L = kLanes<T>;
+  double sum = 0;
+  int64_t i = 0;
+  while (i + L <= n) {
+    Vec<T> lanes = {};
+    for (int run = 0; run < kRun && i + L <= n; ++run, i += L) lanes += load(x + i);
+    for (int lane = 0; lane < L; ++lane) sum += static_cast<double>(lanes[lane]);
+  }
+  for (; i < n; ++i) sum += static_cast<double>(x[i]);
+  return sum;
+}
+
+template <class T>
+T maximum(const T* x, int64_t n) {
+  constexpr int L = kLanes<T>;
+  T best = -std::numeric_limits<T>::infinity();
+  int64_t i = 0;
+  if (n >= L) {
+    Vec<T> most = splat(best);
+    for (; i + L <= n; i += L) most = larger<T>(load(x + i), most);
+    best = horizontal_max<T>(most);
+  }
+  for (; i < n; ++i) best = x[i] > best ? x[i] : best;
+  return best;
+}
+
+template <class T>
 void add_scaled(double* sum, double factor, const T* x, int64_t n) {
   for (int64_t i = 0; i < n; ++i) sum[i] += factor * static_cast<double>(x[i]);
 }
@@ -63,6 +92,8 @@ void column_sums(const T* x, int64_t rows, int64_t columns, int64_t ld, T* out) 
 #define PG_INSTANCES(T)                                                  \
   template double sum_of_squares<T>(const T*, int64_t);                  \
   template double dot<T>(const T*, const T*, int64_t);                   \
+  template double total<T>(const T*, int64_t);                           \
+  template T maximum<T>(const T*, int64_t);                              \
   template void add_scaled<T>(double*, double, const T*, int64_t);       \
   template void column_sums<T>(const T*, int64_t, int64_t, int64_t, T*);
 PG_INSTANCES(float)

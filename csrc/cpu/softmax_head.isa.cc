@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "cpu/gemm.h"
+#include "cpu/reduce.h"
 #include "cpu/vec.h"
 #include "cpu/vec_math.h"
 
@@ -17,7 +18,6 @@ constexpr int64_t kChunk = 512;
 
 template <class T>
 T finish_logits(const HeadParams<T>& params, int64_t first, int64_t count, T* z, T best) {
-  constexpr int L = kLanes<T>;
   const T* bias = params.bias == nullptr ? nullptr : params.bias + first;
   const uint8_t* live = params.live == nullptr ? nullptr : params.live + first;
   if (bias != nullptr)
@@ -25,14 +25,7 @@ T finish_logits(const HeadParams<T>& params, int64_t first, int64_t count, T* z,
   if (live != nullptr)
     for (int64_t j = 0; j < count; ++j)
       if (!live[j]) z[j] = -std::numeric_limits<T>::infinity();
-  int64_t j = 0;
-  if (count >= L) {
-    Vec<T> most = load(z);
-    for (j = L; j + L <= count; j += L) most = larger<T>(most, load(z + j));
-    best = std::max(best, horizontal_max<T>(most));
-  }
-  for (; j < count; ++j) best = std::max(best, z[j]);
-  return best;
+  return std::max(best, maximum<T>(z, count));
 }
 
 // z <- e^(z - most); returns the sum, with at most 32 additions a lane before float64.

@@ -1,0 +1,275 @@
+// The gradient book: attaching parameters, recording uses, norms with their certificate, clipped sums.
+#include "ops/book.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/ones_like.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <cmath>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "error.h"
+
+namespace phantomgrad {
+namespace {
+
+struct Registry {
+  std::mutex mutex;
+  std::unordered_map<const c10::TensorImpl*, std::pair<std::weak_ptr<Book>, int64_t>> entries;
+};
+
+// Leaked: tensors may die after static objects with destructors would have.
+Registry& registry() {
+  static auto* instance = new Registry;
+  return *instance;
+}
+
+// The share of the total norm that certificates may add before parameters are computed again in float64.
+constexpr double kSlack = 0.004;
+
+}  // namespace
+
+BookEntry find_book(const at::Tensor& parameter) {
+  if (!parameter.defined()) return {};
+  const std::lock_guard<std::mutex> lock(registry().mutex);
+  const auto found = registry().entries.find(parameter.unsafeGetTensorImpl());
+  if (found == registry().entries.end()) return {};
+  return {found->second.first.lock(), found->second.second};
+}
+
+std::shared_ptr<Book> Book::attach(std::vector<at::Tensor> parameters, std::vector<std::string> names) {
+  PG_CHECK(!parameters.empty(), "ERR_INVALID_ARGUMENT", "attach: there are no trainable parameters.");
+  PG_CHECK(parameters.size() == names.size(), "ERR_INVALID_ARGUMENT", "attach: expected a name for each of ",
+           parameters.size(), " parameters, got ", names.size(), ".");
+  const at::ScalarType dtype = parameters.front().scalar_type();
+  std::unordered_set<const void*> seen;
+  int64_t total = 0;
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    const at::Tensor& p = parameters[i];
+    PG_CHECK(p.defined() && p.is_leaf() && p.requires_grad(), "ERR_INVALID_ARGUMENT", "attach: parameter ", names[i],
+             " must be a leaf that requires a gradient.");
+    PG_CHECK(p.scalar_type() == dtype && (dtype == at::kFloat || dtype == at::kDouble), "ERR_INVALID_ARGUMENT",
+             "attach: parameters must all be float32 or all float64, ", names[i], " is ", p.scalar_type(), ".");
+    PG_CHECK(p.device().is_cpu(), "ERR_INVALID_ARGUMENT", "attach: parameter ", names[i], " must be on the CPU.");
+    PG_CHECK(seen.insert(p.unsafeGetTensorImpl()).second, "ERR_INVALID_ARGUMENT", "attach: parameter ", names[i],
+             " is listed twice.");
+    PG_CHECK(find_book(p).book == nullptr, "ERR_ENGINE_STATE", "attach: parameter ", names[i],
+             " already belongs to an engine. Detach that engine first.");
+    total += p.numel();
+  }
+  auto book = std::make_shared<Book>();
+  const at::NoGradGuard no_grad;
+  book->arena_ = at::empty({total}, parameters.front().options().requires_grad(false));
+  book->sum_ = at::zeros({total}, at::TensorOptions().dtype(at::kDouble));
+  book->parameters_ = std::move(parameters);
+  book->names_ = std::move(names);
+  book->slots_.resize(book->parameters_.size());
+  book->offsets_.push_back(0);
+  const std::lock_guard<std::mutex> lock(registry().mutex);
+  for (size_t i = 0; i < book->parameters_.size(); ++i) {
+    at::Tensor& p = book->parameters_[i];
+    const int64_t offset = book->offsets_.back();
+    const at::Tensor view = book->arena_.narrow(0, offset, p.numel()).view(p.sizes());
+    view.copy_(p.detach());
+    p.set_data(view);
+    book->offsets_.push_back(offset + p.numel());
+    registry().entries[p.unsafeGetTensorImpl()] = {book, static_cast<int64_t>(i)};
+    // The other road: a gradient that reaches the leaf itself came through an operator without a per-sample rule.
+    const std::string name = book->names_[i];
+    const std::weak_ptr<Book> weak = book;
+    book->hooks_.push_back(p.register_hook([name, weak](const at::Tensor& gradient) {
+      const auto owner = weak.lock();
+      if (!gradient.defined() || owner == nullptr) return;
+      PG_CHECK(owner->phase() != Phase::closed, "ERR_BACKWARD_OUTSIDE_STEP",
+               "backward() reached parameter ", name,
+               " while an engine is attached. Give the loss to optimizer.step({ loss }), or detach the engine first.");
+      refuse("ERR_NO_GRADIENT_RULE", "step: parameter ", name,
+             " is used by an operator without a per-sample rule. Use the modules of nn, or wrap the parameter with "
+             "nn.perSample(parameter, samples).");
+    }));
+  }
+  return book;
+}
+
+void Book::detach() {
+  discard();
+  const at::NoGradGuard no_grad;
+  const std::lock_guard<std::mutex> lock(registry().mutex);
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    at::Tensor& p = parameters_[i];
+    registry().entries.erase(p.unsafeGetTensorImpl());
+    p.remove_hook(hooks_[i]);
+    p.set_data(p.detach().clone());
+  }
+  parameters_.clear();
+  slots_.clear();
+}
+
+void Book::record(int64_t slot, UsePtr use) {
+  PG_CHECK(phase_ != Phase::closed, "ERR_BACKWARD_OUTSIDE_STEP", "backward() reached parameter ", name(slot),
+           " while an engine is attached. Give the loss to optimizer.step({ loss }), or detach the engine first.");
+  PG_CHECK(!at::GradMode::is_enabled(), "ERR_BACKWARD_OUTSIDE_STEP",
+           "step: second derivatives (createGraph) of parameter ", name(slot), " have no per-sample rule.");
+  PG_CHECK(use->samples() == samples_, "ERR_BATCH_DIMENSION", "step: parameter ", name(slot), " was used for ",
+           use->samples(), " samples, the loss has ", samples_,
+           ". The first dimension of an input must be the batch, or nn.withSegments must say which rows belong to "
+           "which sample; expand inputs of shape [1, T] to the batch.");
+  slots_[static_cast<size_t>(slot)].uses.push_back(std::move(use));
+}
+
+void Book::run_backward(const at::Tensor& loss, const at::Tensor& seed, Phase phase, bool keep_graph) {
+  discard();
+  samples_ = loss.size(0);
+  phase_ = phase;
+  try {
+    loss.backward(seed, keep_graph, /*create_graph=*/false);
+  } catch (...) {
+    phase_ = Phase::closed;
+    discard();
+    throw;
+  }
+  phase_ = Phase::closed;
+}
+
+void Book::backward(const at::Tensor& loss) {
+  PG_CHECK(loss.dim() == 1, "ERR_LOSS_SHAPE", "step: the loss must have one entry a sample, got shape ", loss.sizes(),
+           ". Do not average it over the batch.");
+  PG_CHECK(loss.requires_grad(), "ERR_NO_GRADIENT_RULE", "step: the loss does not depend on any trainable parameter.");
+  run_backward(loss, at::ones_like(loss), Phase::recording, false);
+}
+
+std::string Book::check_attribution(const at::Tensor& loss, int64_t sample) {
+  PG_CHECK(loss.dim() == 1 && sample >= 0 && sample < loss.size(0), "ERR_LOSS_SHAPE",
+           "step: the loss must have one entry a sample, got shape ", loss.sizes(), ".");
+  const at::Tensor seed = at::zeros_like(loss);
+  seed[sample].fill_(1);
+  run_backward(loss, seed, Phase::checking, true);
+  const at::Tensor losses = loss.detach().to(at::kDouble).contiguous();
+  std::string complaint;
+  for (size_t slot = 0; slot < slots_.size() && complaint.empty(); ++slot) {
+    std::vector<double> products(static_cast<size_t>(samples_), 0.0);
+    for (const UsePtr& use : slots_[slot].uses) use->add_row_products(products.data());
+    for (int64_t b = 0; b < samples_ && complaint.empty(); ++b) {
+      // 0 * NaN is NaN: a sample that is not finite by itself is no witness.
+      const bool finite = std::isfinite(losses.const_data_ptr<double>()[b]) && std::isfinite(products[static_cast<size_t>(b)]);
+      if (b != sample && finite && products[static_cast<size_t>(b)] != 0)
+        complaint = c10::str("the gradient of sample ", sample, " reached parameter ", names_[slot],
+                             " through the rows of sample ", b);
+    }
+  }
+  discard();
+  return complaint;
+}
+
+int64_t Book::left(int64_t slot) const {
+  const at::Tensor& p = parameters_[static_cast<size_t>(slot)];
+  return p.dim() == 0 ? 1 : p.size(0);
+}
+
+Book::Norms Book::norms() {
+  const auto samples = static_cast<size_t>(samples_);
+  Norms result{std::vector<double>(samples, 0.0), std::vector<double>(samples, 0.0),
+               std::vector<double>(slots_.size() * samples, 0.0)};
+  std::vector<std::vector<double>> bounds(slots_.size());
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    Slot& slot = slots_[i];
+    if (slot.uses.empty()) continue;
+    const int64_t rows = left(static_cast<int64_t>(i));
+    slot.record = make_record(rows, rows == 0 ? 0 : parameters_[i].numel() / rows, slot.uses);
+    SampleNorms norms = slot.record->norms();
+    std::copy(norms.norm2.begin(), norms.norm2.end(), result.parameter_norm2.begin() + static_cast<int64_t>(i * samples));
+    bounds[i] = std::move(norms.bound);
+  }
+  refine(result, bounds);
+  for (size_t b = 0; b < samples; ++b) {
+    double square = 0, bound2 = 0;
+    for (size_t i = 0; i < slots_.size(); ++i) {
+      square += result.parameter_norm2[i * samples + b];
+      if (!bounds[i].empty()) bound2 += bounds[i][b] * bounds[i][b];
+    }
+    result.norm[b] = std::sqrt(square);
+    result.bound[b] = std::sqrt(bound2) * (1 + 0x1p-45);
+  }
+  return result;
+}
+
+// Where certificates add too much to a sample's norm, the parameters at fault are formed in float64.
+void Book::refine(Norms& norms, std::vector<std::vector<double>>& bounds) {
+  const auto samples = static_cast<size_t>(samples_);
+  std::vector<double> gradient;
+  for (size_t b = 0; b < samples; ++b) {
+    double square = 0, excess = 0;
+    for (size_t i = 0; i < slots_.size(); ++i) {
+      if (bounds[i].empty()) continue;
+      square += norms.parameter_norm2[i * samples + b];
+      excess += bounds[i][b] * bounds[i][b] - norms.parameter_norm2[i * samples + b];
+    }
+    if (!(excess > 2 * kSlack * square) || !std::isfinite(excess)) continue;
+    for (size_t i = 0; i < slots_.size(); ++i) {
+      if (bounds[i].empty()) continue;
+      double& norm2 = norms.parameter_norm2[i * samples + b];
+      if (bounds[i][b] * bounds[i][b] - norm2 <= kSlack * square / static_cast<double>(slots_.size())) continue;
+      Slot& slot = slots_[i];
+      gradient.assign(static_cast<size_t>(parameters_[i].numel()), 0.0);
+      std::vector<double> products(samples, 0.0);
+      double rows = 0;
+      for (const UsePtr& use : slot.uses) {
+        use->materialise(static_cast<int64_t>(b), gradient.data());
+        use->add_row_products(products.data());
+        rows += static_cast<double>(use->segments().length(static_cast<int64_t>(b)));
+      }
+      norm2 = 0;
+      for (const double x : gradient) norm2 += x * x;
+      bounds[i][b] = std::sqrt(norm2) * (1 + 0x1p-30) + rounding<double>(rows + 4) * products[b];
+      if (slot.exact.empty()) slot.exact.assign(samples, 0);
+      slot.exact[b] = 1;
+    }
+  }
+}
+
+void Book::accumulate(const std::vector<double>& factors) {
+  PG_CHECK(static_cast<int64_t>(factors.size()) == samples_, "ERR_INVALID_ARGUMENT", "accumulate: expected ", samples_,
+           " factors, got ", factors.size(), ".");
+  double* sum = sum_.mutable_data_ptr<double>();
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    Slot& slot = slots_[i];
+    if (slot.uses.empty()) continue;
+    double* part = sum + offsets_[i];
+    if (slot.record == nullptr) {
+      for (const UsePtr& use : slot.uses) use->accumulate(factors.data(), part);
+      continue;
+    }
+    std::vector<double> rest = factors;
+    std::vector<double> gradient;
+    for (size_t b = 0; b < slot.exact.size(); ++b) {
+      if (!slot.exact[b] || rest[b] == 0) continue;
+      gradient.assign(static_cast<size_t>(parameters_[i].numel()), 0.0);
+      for (const UsePtr& use : slot.uses) use->materialise(static_cast<int64_t>(b), gradient.data());
+      for (size_t j = 0; j < gradient.size(); ++j) part[j] += rest[b] * gradient[j];
+      rest[b] = 0;
+    }
+    slot.record->accumulate(rest.data(), part);
+  }
+  discard();
+}
+
+void Book::discard() {
+  for (Slot& slot : slots_) slot = Slot{};
+}
+
+std::vector<int64_t> Book::unused() const {
+  std::vector<int64_t> result;
+  for (size_t i = 0; i < slots_.size(); ++i)
+    if (slots_[i].uses.empty()) result.push_back(static_cast<int64_t>(i));
+  return result;
+}
+
+void Book::parameters_changed() {
+  // Views made by set_data have version counters of their own: without the bump a stale graph would go unnoticed.
+  for (const at::Tensor& p : parameters_) p.unsafeGetTensorImpl()->bump_version();
+}
+
+}  // namespace phantomgrad

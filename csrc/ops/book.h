@@ -1,0 +1,92 @@
+// The gradient book: the one road on which gradients of attached parameters arrive, as uses instead of tensors.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "ops/record.h"
+#include "ops/use.h"
+
+namespace phantomgrad {
+
+class Book : public std::enable_shared_from_this<Book> {
+ public:
+  enum class Phase {
+    closed,     // any backward pass through an attached parameter is refused
+    recording,  // inside step
+    checking,   // inside the attribution check
+  };
+
+  /// Parameters become views of one flat arena. Refuses what cannot be attached; then nothing has changed.
+  static std::shared_ptr<Book> attach(std::vector<at::Tensor> parameters, std::vector<std::string> names);
+  /// Gives the parameters memory of their own again and forgets them.
+  void detach();
+
+  const at::Tensor& arena() const { return arena_; }
+  /// Float64 [arena]: the sum of clipped gradients since it was last zeroed.
+  const at::Tensor& sum() const { return sum_; }
+
+  /// Whether per-sample norms will be asked for. Operators keep other factors without them.
+  bool norms_wanted() const { return norms_wanted_; }
+  void want_norms(bool wanted) { norms_wanted_ = wanted; }
+
+  Phase phase() const { return phase_; }
+  const std::string& name(int64_t slot) const { return names_[static_cast<size_t>(slot)]; }
+  int64_t size() const { return static_cast<int64_t>(parameters_.size()); }
+
+  /// Called by the nodes of tapped operators during a backward pass.
+  void record(int64_t slot, UsePtr use);
+
+  /// One backward pass with ones over the 1-D `loss`, recording uses.
+  void backward(const at::Tensor& loss);
+  /// A backward pass for `sample` alone: empty when every use belongs to its rows, else the complaint. Keeps the graph.
+  std::string check_attribution(const at::Tensor& loss, int64_t sample);
+
+  struct Norms {
+    std::vector<double> norm, bound;  // [B]
+    std::vector<double> parameter_norm2;  // [parameters, B]
+  };
+  Norms norms();
+  /// Adds sum_b factors[b] G_b to sum() and drops the uses.
+  void accumulate(const std::vector<double>& factors);
+  void discard();
+  /// Slots without a use in the last backward pass.
+  std::vector<int64_t> unused() const;
+  /// The arena was updated: graphs made before are stale.
+  void parameters_changed();
+
+ private:
+  struct Slot {
+    std::vector<UsePtr> uses;
+    std::unique_ptr<Record> record;
+    std::vector<char> exact;  // samples whose norm needed float64; empty: none
+  };
+
+  void run_backward(const at::Tensor& loss, const at::Tensor& seed, Phase phase, bool keep_graph);
+  void refine(Norms& norms, std::vector<std::vector<double>>& bounds);
+  int64_t left(int64_t slot) const;
+
+  std::vector<at::Tensor> parameters_;
+  std::vector<std::string> names_;
+  std::vector<int64_t> offsets_;  // [parameters + 1] into the arena
+  std::vector<unsigned> hooks_;
+  at::Tensor arena_, sum_;
+  bool norms_wanted_ = true;
+  Phase phase_ = Phase::closed;
+  int64_t samples_ = 0;
+  std::vector<Slot> slots_;
+};
+
+struct BookEntry {
+  std::shared_ptr<Book> book;  // null: the tensor is not attached
+  int64_t slot = -1;
+};
+
+/// Where `parameter` is attached, if anywhere. Safe from any thread.
+BookEntry find_book(const at::Tensor& parameter);
+
+}  // namespace phantomgrad

@@ -1,0 +1,29 @@
+// The two floating types that the CPU operators know.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "error.h"
+
+namespace phantomgrad {
+
+/// Calls `body(T{})` with T = float or double by the dtype of `tensor`; refuses everything else.
+template <class Body>
+auto with_floating(const char* operation, const at::Tensor& tensor, Body&& body) {
+  PG_CHECK(tensor.device().is_cpu(), "ERR_INVALID_ARGUMENT", operation, ": tensors must be on the CPU, got ",
+           tensor.device().str(), ".");
+  switch (tensor.scalar_type()) {
+    case at::kFloat:
+      return body(float{});
+    case at::kDouble:
+      return body(double{});
+    default:
+      refuse("ERR_INVALID_ARGUMENT", operation, ": expected float32 or float64, got ",
+             c10::toString(tensor.scalar_type()), ".");
+  }
+}
+
+/// Rows of a tensor whose last dimension is the feature dimension.
+inline int64_t row_count(const at::Tensor& t) { return t.dim() == 0 || t.size(-1) == 0 ? 0 : t.numel() / t.size(-1); }
+
+}  // namespace phantomgrad

@@ -1,0 +1,77 @@
+// LayerNorm over the last dimension. In the book: the per-sample gradients of scale and shift, made with dx in one pass.
+#include <ATen/ops/empty.h>
+
+#include "cpu/layer_norm.h"
+#include "cpu/parallel.h"
+#include "ops/dispatch.h"
+#include "ops/operators.h"
+#include "ops/tap.h"
+
+namespace phantomgrad {
+namespace {
+
+class LayerNorm final : public Operation {
+ public:
+  explicit LayerNorm(double eps) : eps_(eps) {}
+
+  at::Tensor forward(const std::vector<at::Tensor>& inputs, const std::vector<BookEntry>&,
+                     const std::vector<bool>&) override {
+    const at::Tensor x = inputs[0].contiguous();
+    const int64_t d = x.size(-1), rows = row_count(x);
+    segments_ = segments_of("layerNorm", rows, x.size(0));
+    at::Tensor y = at::empty(x.sizes(), x.options());
+    mean_ = at::empty({rows}, x.options());
+    rstd_ = at::empty({rows}, x.options());
+    with_floating("layerNorm", x, [&](auto zero) {
+      using T = decltype(zero);
+      cpu::parallel_for(0, rows, 64, [&](int64_t first, int64_t last) {
+        PG_CALL((layer_norm_forward<T>), x.const_data_ptr<T>() + first * d, inputs[1].const_data_ptr<T>(),
+                inputs[2].defined() ? inputs[2].const_data_ptr<T>() : nullptr, eps_, last - first, d,
+                y.mutable_data_ptr<T>() + first * d, mean_.mutable_data_ptr<T>() + first, rstd_.mutable_data_ptr<T>() + first);
+      });
+    });
+    return y;
+  }
+
+  void backward(const std::vector<at::Tensor>& inputs, const at::Tensor& gradient, Sink& sink) override {
+    const at::Tensor x = inputs[0].contiguous();
+    const int64_t d = x.size(-1), samples = segments_->count();
+    at::Tensor dx = sink.needs(0) ? at::empty(x.sizes(), x.options()) : at::Tensor();
+    at::Tensor d_gamma = at::empty({samples, d}, x.options()), d_beta = at::empty({samples, d}, x.options());
+    with_floating("layerNorm", x, [&](auto zero) {
+      using T = decltype(zero);
+      cpu::parallel_for(0, samples, 1, [&](int64_t first, int64_t last) {
+        for (int64_t b = first; b < last; ++b) {
+          const int64_t row = segments_->first(b);
+          PG_CALL((layer_norm_backward<T>), gradient.const_data_ptr<T>() + row * d, x.const_data_ptr<T>() + row * d,
+                  inputs[1].const_data_ptr<T>(), mean_.const_data_ptr<T>() + row, rstd_.const_data_ptr<T>() + row,
+                  segments_->length(b), d, dx.defined() ? dx.mutable_data_ptr<T>() + row * d : nullptr,
+                  d_gamma.mutable_data_ptr<T>() + b * d, d_beta.mutable_data_ptr<T>() + b * d);
+        }
+      });
+    });
+    if (sink.needs(0)) sink.gradient(0, dx);
+    if (sink.needs(1)) sink.use(1, inputs[1], stored_use(d_gamma));
+    if (sink.needs(2)) sink.use(2, inputs[2], stored_use(d_beta));
+  }
+
+ private:
+  double eps_;
+  SegmentsPtr segments_;
+  at::Tensor mean_, rstd_;
+};
+
+}  // namespace
+
+at::Tensor layer_norm(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
+                      double eps) {
+  const auto fits = [&](const at::Tensor& p) {
+    return p.dim() == 1 && p.size(0) == input.size(-1) && p.scalar_type() == input.scalar_type() && p.is_contiguous();
+  };
+  PG_CHECK(input.dim() >= 1 && fits(weight) && (!bias.has_value() || fits(*bias)), "ERR_INVALID_ARGUMENT",
+           "layerNorm: weight and bias must be [d] of the input's dtype for an input [..., d], got ", weight.sizes(),
+           " for ", input.sizes(), ".");
+  return tap(std::make_shared<LayerNorm>(eps), {input, weight, bias.value_or(at::Tensor())});
+}
+
+}  // namespace phantomgrad

@@ -1,0 +1,74 @@
+// The rule for every combination of uses without a faster one: form each sample's gradient in float64.
+#include <cmath>
+
+#include "cpu/parallel.h"
+#include "ops/record.h"
+
+namespace phantomgrad {
+namespace {
+
+class MixedRecord final : public Record {
+ public:
+  MixedRecord(int64_t left, int64_t right, const std::vector<UsePtr>& uses) : size_(left * right), uses_(uses) {}
+
+  SampleNorms norms() override {
+    const int64_t samples = uses_.front()->samples();
+    std::vector<double> products(static_cast<size_t>(samples), 0.0);
+    int64_t rows = 0;
+    for (const UsePtr& use : uses_) {
+      use->add_row_products(products.data());
+      rows += use->segments().rows();
+    }
+    SampleNorms result{std::vector<double>(static_cast<size_t>(samples)), std::vector<double>(static_cast<size_t>(samples))};
+    cpu::parallel_for(0, samples, 1, [&](int64_t first, int64_t last) {
+      std::vector<double> gradient(static_cast<size_t>(size_));
+      for (int64_t b = first; b < last; ++b) {
+        if (products[static_cast<size_t>(b)] == 0) continue;
+        std::fill(gradient.begin(), gradient.end(), 0.0);
+        for (const UsePtr& use : uses_) use->materialise(b, gradient.data());
+        double square = 0;
+        for (const double x : gradient) square += x * x;
+        result.norm2[static_cast<size_t>(b)] = square;
+        result.bound[static_cast<size_t>(b)] =
+            std::sqrt(square) * (1 + 0x1p-30) + rounding<double>(static_cast<double>(rows) + 4) * products[static_cast<size_t>(b)];
+      }
+    });
+    return result;
+  }
+
+  void accumulate(const double* factors, double* sum) override {
+    const int64_t samples = uses_.front()->samples();
+    std::vector<double> gradient(static_cast<size_t>(size_));
+    for (int64_t b = 0; b < samples; ++b) {
+      if (factors[b] == 0) continue;
+      std::fill(gradient.begin(), gradient.end(), 0.0);
+      for (const UsePtr& use : uses_) use->materialise(b, gradient.data());
+      for (int64_t i = 0; i < size_; ++i) sum[i] += factors[b] * gradient[static_cast<size_t>(i)];
+    }
+  }
+
+ private:
+  int64_t size_;
+  const std::vector<UsePtr>& uses_;
+};
+
+}  // namespace
+
+std::unique_ptr<Record> mixed_record(int64_t left, int64_t right, const std::vector<UsePtr>& uses) {
+  return std::make_unique<MixedRecord>(left, right, uses);
+}
+
+std::unique_ptr<Record> make_record(int64_t left, int64_t right, const std::vector<UsePtr>& uses) {
+  bool dense = true, table = true, stored = true;
+  for (const UsePtr& use : uses) {
+    dense = dense && use->kind() == UseKind::dense;
+    table = table && (use->kind() == UseKind::index || use->kind() == UseKind::residual);
+    stored = stored && use->kind() == UseKind::stored;
+  }
+  if (dense) return dense_record(left, right, uses);
+  if (table) return table_record(left, right, uses);
+  if (stored) return stored_record(left, right, uses);
+  return mixed_record(left, right, uses);
+}
+
+}  // namespace phantomgrad

@@ -1,0 +1,42 @@
+// A record: all uses of one parameter in one physical batch, and the pair rules that turn them into norms and sums.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "ops/use.h"
+
+namespace phantomgrad {
+
+/// What a record knows of each sample's gradient of one parameter. Both arrays hold B entries.
+struct SampleNorms {
+  std::vector<double> norm2;  // best estimate of the squared norm
+  std::vector<double> bound;  // at least the exact norm of the stored factors plus the rounding of accumulate()
+};
+
+class Record {
+ public:
+  virtual ~Record() = default;
+  virtual SampleNorms norms() = 0;
+  /// As Use::accumulate, over all uses. The contribution of sample b has norm at most factors[b] bound[b].
+  virtual void accumulate(const double* factors, double* sum) = 0;
+};
+
+/// Picks the pair rule for the kinds present. `left` x `right` is the parameter seen as a matrix. The uses outlive the
+/// record.
+std::unique_ptr<Record> make_record(int64_t left, int64_t right, const std::vector<UsePtr>& uses);
+
+std::unique_ptr<Record> dense_record(int64_t left, int64_t right, const std::vector<UsePtr>& uses);
+std::unique_ptr<Record> table_record(int64_t left, int64_t right, const std::vector<UsePtr>& uses);
+std::unique_ptr<Record> stored_record(int64_t left, int64_t right, const std::vector<UsePtr>& uses);
+/// Any kinds together: forms each sample's gradient in float64. Exact and slow.
+std::unique_ptr<Record> mixed_record(int64_t left, int64_t right, const std::vector<UsePtr>& uses);
+
+/// gamma_n = n u / (1 - n u): the relative error of n roundings in a row (Higham 2002, Lemma 3.1).
+template <class T>
+constexpr double rounding(double n) {
+  constexpr double u = sizeof(T) == 4 ? 0x1p-24 : 0x1p-53;
+  return n * u / (1 - n * u);
+}
+
+}  // namespace phantomgrad

@@ -1,0 +1,25 @@
+// The softmax head's use of its table: residual rows on the left, hidden rows on the right.
+#pragma once
+
+#include "ops/head.h"
+
+namespace phantomgrad {
+
+class ResidualUse final : public Use {
+ public:
+  ResidualUse(HeadPtr head, at::Tensor upstream);
+
+  UseKind kind() const override { return UseKind::residual; }
+  void add_row_products(double* out) const override;
+  void materialise(int64_t sample, double* gradient) const override;
+  void accumulate(const double* factors, double* sum) const override;
+
+  const Head& head() const { return *head_; }
+  double upstream(int64_t sample) const { return upstream_[static_cast<size_t>(sample)]; }
+
+ private:
+  HeadPtr head_;
+  std::vector<double> upstream_;
+};
+
+}  // namespace phantomgrad

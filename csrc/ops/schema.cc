@@ -1,0 +1,50 @@
+// Table of contents: every operator of the core with its schema. (Noise and updates register beside their own code.)
+#include <torch/library.h>
+
+#include "ops/operators.h"
+#include "ops/segments.h"
+
+namespace phantomgrad {
+namespace {
+
+TORCH_LIBRARY_FRAGMENT(phantomgrad, m) {
+  // Operators with a per-sample rule.
+  m.def("linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor", &linear);
+  m.def("embedding(Tensor ids, Tensor weight, int padding_id=-1, float scale=1.0) -> Tensor", &embedding);
+  m.def("layer_norm(Tensor input, Tensor weight, Tensor? bias=None, float eps=1e-05) -> Tensor", &layer_norm);
+  m.def(
+      "softmax_cross_entropy_head(Tensor hidden, Tensor table, Tensor targets, Tensor? weights=None, "
+      "Tensor? bias=None, *, float scale=1.0, float label_smoothing=0.0, int padding_id=-1, Tensor? candidates=None, "
+      "bool mean=False) -> Tensor",
+      &softmax_cross_entropy_head);
+  m.def("per_sample(Tensor parameter, int samples) -> Tensor", &per_sample);
+
+  // Operators without parameters that keep samples apart.
+  m.def(
+      "attention(Tensor query, Tensor key, Tensor value, Tensor cu_seqlens, *, int heads=1, bool causal=True, "
+      "float dropout=0.0, int seed=0, int step=0, int site=0, Tensor? sample_keys=None) -> Tensor",
+      &attention);
+  m.def(
+      "dropout(Tensor input, float p, *, int seed, int step, int site, Tensor cu_seqlens, Tensor sample_keys) -> "
+      "Tensor",
+      &dropout);
+
+  // Which rows belong to which sample, for this thread.
+  m.def("set_segments(Tensor? cu_seqlens) -> ()", &set_segments);
+
+  // The gradient book.
+  m.def("book_attach(Tensor[] parameters, str[] names) -> (int, Tensor)", &book_attach);
+  m.def("book_detach(int book) -> ()", &book_detach);
+  m.def("book_gradient(int book) -> Tensor", &book_gradient);
+  m.def("book_want_norms(int book, bool wanted) -> ()", &book_want_norms);
+  m.def("book_backward(int book, Tensor loss) -> ()", &book_backward);
+  m.def("book_check_attribution(int book, Tensor loss, int sample) -> str", &book_check_attribution);
+  m.def("book_norms(int book) -> (Tensor, Tensor, Tensor)", &book_norms);
+  m.def("book_accumulate(int book, Tensor factors) -> ()", &book_accumulate);
+  m.def("book_unused(int book) -> int[]", &book_unused);
+  m.def("book_discard(int book) -> ()", &book_discard);
+  m.def("book_parameters_changed(int book) -> ()", &book_parameters_changed);
+}
+
+}  // namespace
+}  // namespace phantomgrad

@@ -1,0 +1,55 @@
+// The segmentation scope of a thread, and the rule for operators called without one.
+#include "ops/segments.h"
+
+#include <ATen/ops/arange.h>
+
+#include "error.h"
+
+namespace phantomgrad {
+namespace {
+
+SegmentsPtr& current() {
+  thread_local SegmentsPtr segments;
+  return segments;
+}
+
+at::Tensor equal_shares(int64_t samples, int64_t rows_each) {
+  return at::arange(samples + 1, at::TensorOptions().dtype(at::kLong)).mul_(rows_each);
+}
+
+}  // namespace
+
+Segments::Segments(const at::Tensor& cu_seqlens) {
+  PG_CHECK(cu_seqlens.defined() && cu_seqlens.dim() == 1 && cu_seqlens.numel() >= 1 &&
+               cu_seqlens.scalar_type() == at::kLong && cu_seqlens.device().is_cpu(),
+           "ERR_BATCH_DIMENSION", "segments: cuSeqlens must be int64 [samples + 1] on the CPU.");
+  cu_seqlens_ = cu_seqlens.contiguous().clone();
+  offsets_ = cu_seqlens_.const_data_ptr<int64_t>();
+  count_ = cu_seqlens_.numel() - 1;
+  PG_CHECK(offsets_[0] == 0, "ERR_BATCH_DIMENSION", "segments: cuSeqlens must start at 0, got ", offsets_[0], ".");
+  for (int64_t b = 0; b < count_; ++b)
+    PG_CHECK(offsets_[b + 1] >= offsets_[b], "ERR_BATCH_DIMENSION", "segments: cuSeqlens must never fall, got ",
+             offsets_[b], " then ", offsets_[b + 1], ".");
+}
+
+Segments::Segments(int64_t samples, int64_t rows_each) : Segments(equal_shares(samples, rows_each)) {}
+
+void set_segments(const std::optional<at::Tensor>& cu_seqlens) {
+  current() = cu_seqlens.has_value() ? std::make_shared<const Segments>(*cu_seqlens) : nullptr;
+}
+
+SegmentsPtr segments_of(const char* operation, int64_t rows, int64_t first_dimension) {
+  if (const SegmentsPtr& scope = current()) {
+    PG_CHECK(scope->rows() == rows, "ERR_BATCH_DIMENSION", operation, ": the surrounding segments have ",
+             scope->rows(), " rows, the input has ", rows,
+             ". Open the segments that belong to this input with nn.withSegments, or expand the input to one row for "
+             "each row of the batch.");
+    return scope;
+  }
+  const int64_t samples = first_dimension;
+  PG_CHECK(samples == 0 ? rows == 0 : rows % samples == 0, "ERR_BATCH_DIMENSION", operation, ": ", rows,
+           " rows cannot be shared equally by ", samples, " samples.");
+  return std::make_shared<const Segments>(samples, samples == 0 ? 0 : rows / samples);
+}
+
+}  // namespace phantomgrad

@@ -1,0 +1,42 @@
+// Which rows belong to which sample: the scope that the caller opened, or equal shares of the first dimension.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <optional>
+
+namespace phantomgrad {
+
+/// Sample b owns the rows offsets[b] .. offsets[b + 1]. Immutable once made.
+class Segments {
+ public:
+  /// `cu_seqlens`: int64 [B + 1] on the CPU, starting at 0, never falling. Refuses with ERR_BATCH_DIMENSION.
+  explicit Segments(const at::Tensor& cu_seqlens);
+  /// `samples` samples of `rows_each` rows.
+  Segments(int64_t samples, int64_t rows_each);
+
+  int64_t count() const { return count_; }
+  int64_t rows() const { return offsets_[count_]; }
+  int64_t first(int64_t sample) const { return offsets_[sample]; }
+  int64_t length(int64_t sample) const { return offsets_[sample + 1] - offsets_[sample]; }
+  const int64_t* offsets() const { return offsets_; }
+  const at::Tensor& cu_seqlens() const { return cu_seqlens_; }
+
+ private:
+  at::Tensor cu_seqlens_;
+  const int64_t* offsets_;
+  int64_t count_;
+};
+
+using SegmentsPtr = std::shared_ptr<const Segments>;
+
+/// Opens (or with std::nullopt closes) the surrounding scope of this thread.
+void set_segments(const std::optional<at::Tensor>& cu_seqlens);
+
+/// The segmentation of `rows` rows of an operator's input whose first dimension is `first_dimension`: the surrounding
+/// scope, or without one `first_dimension` samples of equal share. Refuses with ERR_BATCH_DIMENSION, naming
+/// `operation`, when the scope has another number of rows.
+SegmentsPtr segments_of(const char* operation, int64_t rows, int64_t first_dimension);
+
+}  // namespace phantomgrad

@@ -1,0 +1,66 @@
+// Cross entropy of a softmax head over a large vocabulary: the logits never exist as a whole.
+#include <ATen/ops/empty.h>
+#include <ATen/ops/mul.h>
+
+#include "ops/dispatch.h"
+#include "ops/head.h"
+#include "ops/operators.h"
+#include "ops/tap.h"
+
+namespace phantomgrad {
+namespace {
+
+class SoftmaxHead final : public Operation {
+ public:
+  SoftmaxHead(at::Tensor targets, at::Tensor weights, HeadOptions options)
+      : targets_(std::move(targets)), weights_(std::move(weights)), options_(std::move(options)) {}
+
+  at::Tensor forward(const std::vector<at::Tensor>& inputs, const std::vector<BookEntry>& entries,
+                     const std::vector<bool>& needed) override {
+    HeadWants wants;
+    wants.residual = needed[0] || needed[1] || needed[2];
+    wants.table = needed[1];
+    wants.bias = needed[2];
+    wants.norms = entries[1].book != nullptr && entries[1].book->norms_wanted();
+    head_ = run_head(inputs[0], inputs[1], targets_, weights_, inputs[2], options_, wants);
+    // A copy: the node keeps the head, and must not keep its own output alive through it.
+    return head_->loss.clone();
+  }
+
+  void backward(const std::vector<at::Tensor>& inputs, const at::Tensor& gradient, Sink& sink) override {
+    if (sink.needs(0)) sink.gradient(0, scaled_rows(gradient, inputs[0].sizes()));
+    if (sink.needs(2)) sink.use(2, inputs[2], stored_use(at::mul(head_->d_bias, gradient.unsqueeze(1))));
+    if (sink.needs(1)) sink.use(1, inputs[1], residual_use(head_, gradient));
+  }
+
+ private:
+  at::Tensor scaled_rows(const at::Tensor& upstream, at::IntArrayRef shape) const {
+    at::Tensor result = at::empty(shape, head_->d_hidden.options());
+    with_floating("softmaxCrossEntropyHead", result, [&](auto zero) {
+      using T = decltype(zero);
+      const Segments& segments = *head_->segments;
+      const int64_t d = head_->dim();
+      for (int64_t b = 0; b < segments.count(); ++b)
+        for (int64_t i = segments.first(b) * d; i < segments.first(b + 1) * d; ++i)
+          result.mutable_data_ptr<T>()[i] = upstream.const_data_ptr<T>()[b] * head_->d_hidden.const_data_ptr<T>()[i];
+    });
+    return result;
+  }
+
+  at::Tensor targets_, weights_;
+  HeadOptions options_;
+  HeadPtr head_;
+};
+
+}  // namespace
+
+at::Tensor softmax_cross_entropy_head(const at::Tensor& hidden, const at::Tensor& table, const at::Tensor& targets,
+                                      const std::optional<at::Tensor>& weights, const std::optional<at::Tensor>& bias,
+                                      double scale, double label_smoothing, int64_t padding_id,
+                                      const std::optional<at::Tensor>& candidates, bool mean) {
+  auto operation = std::make_shared<SoftmaxHead>(targets, weights.value_or(at::Tensor()),
+                                                 HeadOptions{scale, label_smoothing, padding_id, candidates, mean});
+  return tap(std::move(operation), {hidden, table, bias.value_or(at::Tensor())});
+}
+
+}  // namespace phantomgrad

@@ -1,0 +1,148 @@
+// Phantom clipping: the norms of a table that is embedding and head at once, without forming its gradient.
+//   |G_b|^2 = in + out + 2 cross     Ding et al. 2024, Algorithm 1 and Claim B.1, factored as in docs/how-it-works.md
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "cpu/parallel.h"
+#include "cpu/reduce.h"
+#include "ops/dispatch.h"
+#include "ops/gram.h"
+#include "ops/index.h"
+#include "ops/record.h"
+#include "ops/residual.h"
+
+namespace phantomgrad {
+namespace {
+
+// The input side of one sample: each id once, with the sum of its rows.
+template <class T>
+struct InputRows {
+  std::vector<int64_t> ids;
+  std::vector<T> rows;  // [ids, d]
+  double norm2 = 0;
+};
+
+template <class T>
+InputRows<T> sum_by_id(const std::vector<const IndexUse*>& uses, int64_t sample, int64_t d) {
+  struct Row {
+    int64_t id;
+    const T* data;
+    double scale;
+  };
+  std::vector<Row> rows;
+  for (const IndexUse* use : uses)
+    for (int64_t t = use->segments().first(sample); t < use->segments().first(sample + 1); ++t)
+      if (use->counts(t)) rows.push_back({use->ids()[t], use->gradient().template const_data_ptr<T>() + t * d, use->scale()});
+  std::stable_sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.id < b.id; });
+  InputRows<T> result;
+  std::vector<double> sum(static_cast<size_t>(d));
+  for (size_t i = 0; i < rows.size();) {
+    const int64_t id = rows[i].id;
+    std::fill(sum.begin(), sum.end(), 0.0);
+    for (; i < rows.size() && rows[i].id == id; ++i) PG_CALL((add_scaled<T>), sum.data(), rows[i].scale, rows[i].data, d);
+    result.ids.push_back(id);
+    for (const double x : sum) {
+      result.norm2 += x * x;
+      result.rows.push_back(static_cast<T>(x));
+    }
+  }
+  return result;
+}
+
+class TableRecord final : public Record {
+ public:
+  TableRecord(int64_t dim, std::vector<const IndexUse*> inputs, const ResidualUse* output)
+      : dim_(dim), inputs_(std::move(inputs)), output_(output) {}
+
+  SampleNorms norms() override {
+    const int64_t samples = output_ != nullptr ? output_->samples() : inputs_.front()->samples();
+    const auto size = static_cast<size_t>(samples);
+    std::vector<double> in(size, 0.0), out(size, 0.0);
+    for (const IndexUse* use : inputs_) use->add_row_products(in.data());
+    if (output_ != nullptr) output_->add_row_products(out.data());
+    SampleNorms result{std::vector<double>(size), std::vector<double>(size)};
+    const at::Tensor& like = output_ != nullptr ? output_->head().hidden : inputs_.front()->gradient();
+    with_floating("embedding", like, [&](auto zero) {
+      using T = decltype(zero);
+      cpu::parallel_for(0, samples, 1, [&](int64_t first, int64_t last) {
+        for (int64_t b = first; b < last; ++b) {
+          const auto i = static_cast<size_t>(b);
+          one<T>(b, in[i], out[i], result.norm2[i], result.bound[i]);
+        }
+      });
+    });
+    return result;
+  }
+
+  void accumulate(const double* factors, double* sum) override {
+    if (output_ != nullptr) output_->accumulate(factors, sum);
+    for (const IndexUse* use : inputs_) use->accumulate(factors, sum);
+  }
+
+ private:
+  template <class T>
+  void one(int64_t b, double in_products, double out_products, double& norm2, double& bound) {
+    const InputRows<T> in = sum_by_id<T>(inputs_, b, dim_);
+    double total = in.norm2, roundings = 4;
+    if (output_ != nullptr) {
+      const Head& head = output_->head();
+      const double s = output_->upstream(b);
+      total += s * s * head.norm2[static_cast<size_t>(b)] + 2 * s * cross(in, b);
+      roundings += 2 * cpu::kSquareUlps + gram_roundings<T>(head.vocabulary()) + gram_roundings<T>(dim_);
+    }
+    norm2 = total < 0 ? 0 : total;
+    const double products = in_products + out_products;
+    bound = std::sqrt(norm2 + rounding<T>(roundings) * products * products);
+    // The input side is added in float64; the output side went through a product of its rows in T.
+    if (output_ != nullptr)
+      bound += rounding<T>(static_cast<double>(output_->segments().length(b)) + 3) * out_products;
+  }
+
+  // sum over input ids i and head rows s of delta_s[i] <u_i, h_s>: independent of the vocabulary.
+  template <class T>
+  double cross(const InputRows<T>& in, int64_t b) const {
+    const Head& head = output_->head();
+    const int64_t M = head.vocabulary(), ids = static_cast<int64_t>(in.ids.size());
+    double sum = 0;
+    if (head.gradient_at[static_cast<size_t>(b)] >= 0) {
+      const T* gradient = head.gradients.const_data_ptr<T>() + head.gradient_at[static_cast<size_t>(b)] * M * dim_;
+      for (int64_t i = 0; i < ids; ++i)
+        sum += PG_CALL((dot<T>), gradient + in.ids[static_cast<size_t>(i)] * dim_, in.rows.data() + i * dim_, dim_);
+      return sum;
+    }
+    const int64_t rows = head.segments->length(b);
+    if (rows == 0 || ids == 0) return 0;
+    const T *residual = head.residual.const_data_ptr<T>() + head.residual_row[static_cast<size_t>(b)] * M,
+            *hidden = head.hidden.const_data_ptr<T>() + head.segments->first(b) * dim_;
+    std::vector<double> products(static_cast<size_t>(rows * ids));
+    gram_rows<T>(rows, ids, dim_, hidden, dim_, in.rows.data(), dim_, products.data());
+    for (int64_t s = 0; s < rows; ++s)
+      for (int64_t i = 0; i < ids; ++i)
+        sum += static_cast<double>(residual[s * M + in.ids[static_cast<size_t>(i)]]) * products[static_cast<size_t>(s * ids + i)];
+    return sum;
+  }
+
+  int64_t dim_;
+  std::vector<const IndexUse*> inputs_;
+  const ResidualUse* output_;
+};
+
+}  // namespace
+
+std::unique_ptr<Record> table_record(int64_t left, int64_t right, const std::vector<UsePtr>& uses) {
+  std::vector<const IndexUse*> inputs;
+  const ResidualUse* output = nullptr;
+  for (const UsePtr& use : uses) {
+    if (use->kind() == UseKind::index) {
+      inputs.push_back(static_cast<const IndexUse*>(use.get()));
+    } else if (output != nullptr) {
+      return mixed_record(left, right, uses);
+    } else {
+      output = static_cast<const ResidualUse*>(use.get());
+    }
+  }
+  return std::make_unique<TableRecord>(right, std::move(inputs), output);
+}
+
+}  // namespace phantomgrad

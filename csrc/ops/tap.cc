@@ -1,0 +1,71 @@
+// The autograd node behind tap; the only file that pays for LibTorch's autograd headers.
+#include "ops/tap.h"
+
+#include <ATen/ops/zeros.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+namespace phantomgrad {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+struct Call : torch::CustomClassHolder {
+  std::shared_ptr<Operation> operation;
+  std::vector<BookEntry> entries;
+  std::vector<bool> needed;
+};
+
+struct Tap : torch::autograd::Function<Tap> {
+  static at::Tensor forward(AutogradContext* context, const c10::intrusive_ptr<Call>& call, at::TensorList inputs) {
+    at::Tensor output = call->operation->forward(inputs.vec(), call->entries, call->needed);
+    context->save_for_backward(inputs.vec());
+    context->saved_data["call"] = c10::IValue::make_capsule(call);
+    context->set_materialize_grads(false);
+    return output;
+  }
+
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const variable_list inputs = context->get_saved_variables();
+    variable_list result(inputs.size() + 1);
+    if (!gradients[0].defined()) return result;
+    const auto call = c10::static_intrusive_pointer_cast<Call>(context->saved_data["call"].toCapsule());
+    std::vector<at::Tensor> values(inputs.size());
+    Sink sink(call->entries, call->needed, values);
+    call->operation->backward(inputs, gradients[0].contiguous(), sink);
+    for (size_t i = 0; i < values.size(); ++i) result[i + 1] = values[i];
+    return result;
+  }
+};
+
+}  // namespace
+
+void Sink::use(size_t input, const at::Tensor& like, UsePtr use) {
+  if (entries_[input].book != nullptr) return entries_[input].book->record(entries_[input].slot, std::move(use));
+  at::Tensor sum = at::zeros({like.numel()}, at::TensorOptions().dtype(at::kDouble));
+  const std::vector<double> ones(static_cast<size_t>(use->samples()), 1.0);
+  use->accumulate(ones.data(), sum.mutable_data_ptr<double>());
+  gradients_[input] = sum.view(like.sizes()).to(like.scalar_type());
+}
+
+at::Tensor tap(std::shared_ptr<Operation> operation, std::vector<at::Tensor> inputs) {
+  std::vector<bool> needed;
+  std::vector<BookEntry> entries;
+  bool any = false;
+  for (const at::Tensor& input : inputs) {
+    needed.push_back(at::GradMode::is_enabled() && input.defined() && input.requires_grad());
+    entries.push_back(needed.back() ? find_book(input) : BookEntry{});
+    any = any || needed.back();
+  }
+  if (!any) {
+    const at::NoGradGuard no_grad;
+    return operation->forward(inputs, entries, needed);
+  }
+  auto call = c10::make_intrusive<Call>();
+  call->operation = std::move(operation);
+  call->entries = std::move(entries);
+  call->needed = std::move(needed);
+  return Tap::apply(call, at::TensorList(inputs));
+}
+
+}  // namespace phantomgrad

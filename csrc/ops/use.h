@@ -1,0 +1,52 @@
+// A use: the factors through which one operator call contributes to one parameter's per-sample gradients.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <vector>
+
+#include "ops/segments.h"
+
+namespace phantomgrad {
+
+enum class UseKind {
+  dense,     // rows l_t of the output gradient and r_t of the input: linear layers
+  index,     // one-hot left rows: embeddings
+  residual,  // softmax residual left rows: the head over a vocabulary
+  stored,    // the per-sample gradients themselves: norm layers, biases, perSample
+};
+
+/// G_b = sum over the rows t of sample b of l_t r_t^T, a [left, right] matrix.
+class Use {
+ public:
+  explicit Use(SegmentsPtr segments) : segments_(std::move(segments)) {}
+  virtual ~Use() = default;
+
+  virtual UseKind kind() const = 0;
+  int64_t samples() const { return segments_->count(); }
+  const Segments& segments() const { return *segments_; }
+
+  /// Adds sum_t |l_t| |r_t| of each sample to `out` [B]: the size of the terms that may cancel in its gradient.
+  /// Exactly 0 if and only if the sample contributes nothing.
+  virtual void add_row_products(double* out) const = 0;
+  /// Adds G_b to `gradient` [left * right], every product and sum in float64.
+  virtual void materialise(int64_t sample, double* gradient) const = 0;
+  /// Adds sum_b factors[b] G_b to `sum` [left * right]. Rows of a sample whose factor is 0 are never multiplied:
+  /// they may hold NaN.
+  virtual void accumulate(const double* factors, double* sum) const = 0;
+
+ protected:
+  SegmentsPtr segments_;
+};
+
+using UsePtr = std::unique_ptr<Use>;
+
+/// y = x W^T: left rows `gradient` [N, p], right rows `input` [N, d] (contiguous, same floating type).
+UsePtr dense_use(SegmentsPtr segments, at::Tensor gradient, at::Tensor input);
+/// Rows `gradient` [N, d] times `scale`, added to the table's rows ids[t]; ids equal to padding_id add nothing.
+UsePtr index_use(SegmentsPtr segments, at::Tensor ids, at::Tensor gradient, double scale, int64_t padding_id);
+/// Per-sample gradients [B, ...], one matrix row a sample.
+UsePtr stored_use(at::Tensor per_sample);
+
+}  // namespace phantomgrad
