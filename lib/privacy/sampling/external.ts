@@ -1,0 +1,24 @@
+// Batches from the caller's own loader: allowed, and charged without amplification.
+
+import { gaussian } from '../accounting/events';
+import { checkBatchSize, rateOf, stepsOf, type Sampler } from './sampler';
+
+/**
+ * For a loop over a foreign loader. Nothing is known about how its batches are drawn, so every step is charged as a Gaussian
+ * mechanism on all records (q = 1). Each record may occur at most once in a logical batch.
+ *
+ * @param batchSize  The divisor of the released mean: a public constant, not the length of the batch at hand.
+ * @throws ERR_INVALID_ARGUMENT when `batchSize` is not a whole number above 0.
+ */
+export function external({ batchSize }: { batchSize: number }): Sampler {
+  checkBatchSize('external', batchSize);
+  return Object.freeze<Sampler>({
+    kind: 'external',
+    batchSize,
+    steps: (records, epochs) => stepsOf('external', batchSize, records, epochs),
+    event(noiseMultiplier, records, count = 1) {
+      rateOf('external', batchSize, records);
+      return gaussian(noiseMultiplier, count);
+    },
+  });
+}
