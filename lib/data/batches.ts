@@ -70,9 +70,18 @@ export function pack(dataset: Sequences, recordIds: Int32Array, options: PackOpt
   return groups.map((group, k) => trainingBatch(dataset, group, maxLength, targets, k === groups.length - 1));
 }
 
-function trainingBatch(dataset: Sequences, recordIds: Int32Array, maxLength: number, targets: 'all' | 'last', completesStep: boolean): Batch {
+function trainingBatch(
+  dataset: Sequences,
+  recordIds: Int32Array,
+  maxLength: number,
+  targets: 'all' | 'last',
+  completesStep: boolean,
+): Batch {
   const cut = Array.from(recordIds, (record) => tail(dataset.sequence(record), maxLength + 1));
-  const inputs = layOut(cut.map((sequence) => sequence.subarray(0, Math.max(0, sequence.length - 1))), maxLength);
+  const inputs = layOut(
+    cut.map((sequence) => sequence.subarray(0, Math.max(0, sequence.length - 1))),
+    maxLength,
+  );
   const following = new BigInt64Array(inputs.rows);
   const words = lowWords(following);
   let row = 0;
@@ -86,8 +95,14 @@ function trainingBatch(dataset: Sequences, recordIds: Int32Array, maxLength: num
  *
  * @param histories  Item numbers 1..itemCount in time order; an empty one gives a sequence without rows.
  */
-export function historyRows(histories: readonly Int32Array[], { maxLength = Infinity }: Pick<BatchOptions, 'maxLength'> = {}): SequenceRows {
-  return layOut(histories.map((history) => tail(history, maxLength)), maxLength);
+export function historyRows(
+  histories: readonly Int32Array[],
+  { maxLength = Infinity }: Pick<BatchOptions, 'maxLength'> = {},
+): SequenceRows {
+  return layOut(
+    histories.map((history) => tail(history, maxLength)),
+    maxLength,
+  );
 }
 
 function layOut(sequences: readonly Int32Array[], maxLength: number): SequenceRows {

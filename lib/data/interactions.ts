@@ -44,24 +44,38 @@ export interface Split {
  * @throws ERR_INVALID_ARGUMENT for options out of range.
  * @example const users = await interactions('ratings.dat'); const { train, test } = users.split();
  */
-export async function interactions(source: string | readonly Row[], options: InteractionsOptions = {}): Promise<Interactions> {
+export async function interactions(
+  source: string | readonly Row[],
+  options: InteractionsOptions = {},
+): Promise<Interactions> {
   const { minActions = 5, minItemActions = 1, format, columns } = options;
   check.integer('interactions', { minActions }, 1);
   check.integer('interactions', { minItemActions }, 1);
   const catalogue = checkCatalogue(options.catalogue);
   if (catalogue !== undefined && minItemActions > 1) {
-    raise('ERR_INVALID_ARGUMENT', 'interactions: minItemActions above 1 and a catalogue contradict each other. The catalogue is the vocabulary: leave minItemActions out.');
+    raise(
+      'ERR_INVALID_ARGUMENT',
+      'interactions: minItemActions above 1 and a catalogue contradict each other. The catalogue is the vocabulary: leave minItemActions out.',
+    );
   }
   let log: ActionLog;
   if (typeof source === 'string') {
     log = await readLog(source, { format, columns, catalogue });
   } else {
-    if (!Array.isArray(source)) raise('ERR_INVALID_ARGUMENT', `interactions: the source must be a path or an array of rows, got ${typeof source}.`);
-    if (format !== undefined || columns !== undefined) raise('ERR_INVALID_ARGUMENT', 'interactions: format and columns are for files, got an array of rows.');
+    if (!Array.isArray(source))
+      raise(
+        'ERR_INVALID_ARGUMENT',
+        `interactions: the source must be a path or an array of rows, got ${typeof source}.`,
+      );
+    if (format !== undefined || columns !== undefined)
+      raise('ERR_INVALID_ARGUMENT', 'interactions: format and columns are for files, got an array of rows.');
     log = new ActionLog('rows', catalogue, rowsAreTimed(source));
     readRows(source, log);
   }
-  return new Interactions(preprocess(log, { minActions, minItemActions }), catalogue === undefined ? 'data' : 'catalogue');
+  return new Interactions(
+    preprocess(log, { minActions, minItemActions }),
+    catalogue === undefined ? 'data' : 'catalogue',
+  );
 }
 
 /** Everybody's sequence, with the way back to the original ids. */
@@ -109,7 +123,10 @@ export class Interactions {
   /** Number of an original item id. @throws ERR_INVALID_ARGUMENT for an item that is not in the vocabulary. */
   itemNumber(id: string | number): number {
     this.#numbers ??= new Map(this.itemIds.map((known, k) => [known, k + 1]));
-    return this.#numbers.get(String(id)) ?? raise('ERR_INVALID_ARGUMENT', `itemNumber: ${JSON.stringify(id)} is not one of the ${this.itemCount} items.`);
+    return (
+      this.#numbers.get(String(id)) ??
+      raise('ERR_INVALID_ARGUMENT', `itemNumber: ${JSON.stringify(id)} is not one of the ${this.itemCount} items.`)
+    );
   }
 
   /** Whole sequences, nothing held out. */
@@ -129,7 +146,10 @@ export class Interactions {
     for (let i = 0; i < this.users; i++) {
       const length = (offsets[i + 1] as number) - (offsets[i] as number);
       if (length <= heldOut) {
-        raise('ERR_DATA_FORMAT', `split: user ${JSON.stringify(this.userIds[i])} has ${length === 1 ? 'a history of one item' : 'only two items'}, which leaves nothing to train on. Read the data with minActions of at least ${heldOut + 1}.`);
+        raise(
+          'ERR_DATA_FORMAT',
+          `split: user ${JSON.stringify(this.userIds[i])} has ${length === 1 ? 'a history of one item' : 'only two items'}, which leaves nothing to train on. Read the data with minActions of at least ${heldOut + 1}.`,
+        );
       }
     }
     const train = new SequenceDataset(this.#data, heldOut);
@@ -141,7 +161,9 @@ export class Interactions {
 function checkCatalogue(catalogue: InteractionsOptions['catalogue']): readonly string[] | undefined {
   if (catalogue === undefined) return undefined;
   const ids = catalogue.map(String);
-  if (ids.length === 0) raise('ERR_INVALID_ARGUMENT', 'interactions: the catalogue must list at least one item, got none.');
-  if (new Set(ids).size !== ids.length) raise('ERR_INVALID_ARGUMENT', 'interactions: the catalogue must list each item once.');
+  if (ids.length === 0)
+    raise('ERR_INVALID_ARGUMENT', 'interactions: the catalogue must list at least one item, got none.');
+  if (new Set(ids).size !== ids.length)
+    raise('ERR_INVALID_ARGUMENT', 'interactions: the catalogue must list each item once.');
   return ids;
 }

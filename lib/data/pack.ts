@@ -12,11 +12,17 @@ import * as check from '../check';
  * @returns The record ids of each physical batch; one empty batch for an empty logical batch (a noise-only step).
  * @throws ERR_INVALID_ARGUMENT when `rowBudget` is not a whole number above 0.
  */
-export function packRecords(recordIds: Int32Array, rows: ArrayLike<number>, { rowBudget }: { rowBudget: number }): Int32Array[] {
+export function packRecords(
+  recordIds: Int32Array,
+  rows: ArrayLike<number>,
+  { rowBudget }: { rowBudget: number },
+): Int32Array[] {
   check.integer('packRecords', { rowBudget }, 1);
   if (recordIds.length === 0) return [new Int32Array(0)];
   const order = Array.from(recordIds, (_, k) => k);
-  order.sort((a, b) => (rows[b] as number) - (rows[a] as number) || (recordIds[a] as number) - (recordIds[b] as number));
+  order.sort(
+    (a, b) => (rows[b] as number) - (rows[a] as number) || (recordIds[a] as number) - (recordIds[b] as number),
+  );
   const batches: Int32Array[] = [];
   let open: number[] = [];
   let filled = 0;

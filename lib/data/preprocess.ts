@@ -44,7 +44,12 @@ export function preprocess(log: ActionLog, filters: Filters): Preprocessed {
   perUser.forEach((count, u) => {
     if (count >= filters.minActions && count > 0) position[u] = kept.push(u) - 1;
   });
-  if (kept.length === 0) refuse({ file: log.file }, `at least one user with ${filters.minActions} actions`, `${log.users.size} users, the longest with ${perUser.reduce((a, b) => Math.max(a, b), 0)}`);
+  if (kept.length === 0)
+    refuse(
+      { file: log.file },
+      `at least one user with ${filters.minActions} actions`,
+      `${log.users.size} users, the longest with ${perUser.reduce((a, b) => Math.max(a, b), 0)}`,
+    );
 
   const offsets = new Int32Array(kept.length + 1);
   kept.forEach((u, i) => (offsets[i + 1] = (offsets[i] as number) + (perUser[u] as number)));

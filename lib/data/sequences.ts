@@ -129,7 +129,10 @@ export function flatten(sequences: readonly ArrayLike<number>[], itemCount: numb
     for (let k = 0; k < sequence.length; k++) {
       const item = sequence[k] as number;
       if (!(Number.isInteger(item) && item >= 1 && item <= itemCount)) {
-        raise('ERR_INVALID_ARGUMENT', `SequenceDataset: items must be whole numbers from 1 to ${itemCount}, got ${item} in sequence ${i} at position ${k}.`);
+        raise(
+          'ERR_INVALID_ARGUMENT',
+          `SequenceDataset: items must be whole numbers from 1 to ${itemCount}, got ${item} in sequence ${i} at position ${k}.`,
+        );
       }
       items[(offsets[i] as number) + k] = item;
     }

@@ -44,7 +44,13 @@ export interface RankingOptions {
  * @param scores  Scores of the items, from index `from` on.
  * @throws ERR_NOT_FINITE when a score is NaN: a comparison with NaN is false, which would put the target first.
  */
-export function rankOf(scores: ArrayLike<number>, target: number, excluded: Iterable<number>, ties: Ties, from = 0): number {
+export function rankOf(
+  scores: ArrayLike<number>,
+  target: number,
+  excluded: Iterable<number>,
+  ties: Ties,
+  from = 0,
+): number {
   const counts = countAbove(scores, target, from);
   return place(without(counts, scores, target, new Set(excluded)), ties);
 }
@@ -67,7 +73,11 @@ export function evaluateRanking(scorer: Scorer, set: EvaluationSet, options: Ran
   check.integer('evaluateRanking', { k }, 1);
   check.integer('evaluateRanking', { batchSize }, 1);
   check.oneOf('evaluateRanking', { ties }, ['optimistic', 'pessimistic', 'average']);
-  if (scorer.itemCount !== set.itemCount) raise('ERR_INVALID_ARGUMENT', `evaluateRanking: scorer and data must have the same items, got ${scorer.itemCount} and ${set.itemCount}.`);
+  if (scorer.itemCount !== set.itemCount)
+    raise(
+      'ERR_INVALID_ARGUMENT',
+      `evaluateRanking: scorer and data must have the same items, got ${scorer.itemCount} and ${set.itemCount}.`,
+    );
   const excluding = { hit: 0, ndcg: 0 };
   const including = { hit: 0, ndcg: 0 };
   for (let start = 0; start < set.length; start += batchSize) {
@@ -96,7 +106,11 @@ function scoreRows(scorer: Scorer, set: EvaluationSet, start: number, end: numbe
 }
 
 function sized(scores: Float32Array, length: number): Float32Array {
-  if (scores.length !== length) raise('ERR_INVALID_ARGUMENT', `evaluateRanking: a scorer must return itemCount + 1 scores a history, expected ${length} values, got ${scores.length}.`);
+  if (scores.length !== length)
+    raise(
+      'ERR_INVALID_ARGUMENT',
+      `evaluateRanking: a scorer must return itemCount + 1 scores a history, expected ${length} values, got ${scores.length}.`,
+    );
   return scores;
 }
 

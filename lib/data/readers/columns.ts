@@ -19,22 +19,39 @@ export interface ColumnIndex {
 
 const NAMES = {
   user: ['user', 'userid', 'uid', 'reviewerid', 'visitorid', 'customerid', 'sessionid', 'session'],
-  item: ['item', 'itemid', 'iid', 'movieid', 'movie', 'asin', 'parentasin', 'productid', 'product', 'trackid', 'bookid', 'artistid'],
+  item: [
+    'item',
+    'itemid',
+    'iid',
+    'movieid',
+    'movie',
+    'asin',
+    'parentasin',
+    'productid',
+    'product',
+    'trackid',
+    'bookid',
+    'artistid',
+  ],
   timestamp: ['timestamp', 'time', 'ts', 'unixtime', 'unixreviewtime', 'datetime', 'date', 'createdat'],
 } as const;
 
 /** What `columnsByName` looks for, for messages. */
-export const EXPECTED_NAMES = 'a user column (user, user_id, userId …) and an item column (item, item_id, movieId, asin …)';
+export const EXPECTED_NAMES =
+  'a user column (user, user_id, userId …) and an item column (item, item_id, movieId, asin …)';
 
 /** True when the option names columns, so that the file must have a header. */
 export function hasNames(columns: Columns | undefined): boolean {
-  return columns !== undefined && [columns.user, columns.item, columns.timestamp].some((column) => typeof column === 'string');
+  return (
+    columns !== undefined &&
+    [columns.user, columns.item, columns.timestamp].some((column) => typeof column === 'string')
+  );
 }
 
 /** @throws ERR_INVALID_ARGUMENT where names and positions are mixed, or a position is not a whole number of at least 0. */
 export function checkColumns(columns: Columns | undefined): void {
   if (columns === undefined) return;
-  const given = [columns.user, columns.item, ...(columns.timestamp == null ? [] : [columns.timestamp])];
+  const given = [columns.user, columns.item, ...((columns.timestamp ?? null) === null ? [] : [columns.timestamp])];
   const names = given.every((column) => typeof column === 'string' && column !== '');
   const positions = given.every((column) => Number.isSafeInteger(column) && (column as number) >= 0);
   if (!names && !positions) {
@@ -47,7 +64,10 @@ export function checkColumns(columns: Columns | undefined): void {
 
 // user_id:token (RecBole), "User ID" and userId are the same name.
 function normal(name: string): string {
-  return name.replace(/:[a-z_]+$/i, '').replace(/[^a-z0-9]/gi, '').toLowerCase();
+  return name
+    .replace(/:[a-z_]+$/i, '')
+    .replace(/[^a-z0-9]/gi, '')
+    .toLowerCase();
 }
 
 /**
@@ -74,7 +94,11 @@ export function columnsByName(header: readonly string[], columns?: Columns): Col
 /** Positions as given by the caller, or those of a known layout. */
 export function columnsByPosition(columns: Columns | undefined, layout: ColumnIndex): ColumnIndex {
   if (columns === undefined) return layout;
-  return { user: columns.user as number, item: columns.item as number, timestamp: (columns.timestamp as number | null | undefined) ?? -1 };
+  return {
+    user: columns.user as number,
+    item: columns.item as number,
+    timestamp: (columns.timestamp as number | null | undefined) ?? -1,
+  };
 }
 
 /** The number of fields that a line needs so that every used column exists. */

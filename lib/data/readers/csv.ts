@@ -5,7 +5,15 @@
 
 import { CsvError, parse } from 'csv-parse';
 import { Readable } from 'node:stream';
-import { columnsByName, columnsByPosition, EXPECTED_NAMES, fieldsNeeded, hasNames, type ColumnIndex, type Columns } from './columns';
+import {
+  columnsByName,
+  columnsByPosition,
+  EXPECTED_NAMES,
+  fieldsNeeded,
+  hasNames,
+  type ColumnIndex,
+  type Columns,
+} from './columns';
 import { DataFormatError, quote, refuse } from './failure';
 import { firstLine, separatorOf } from './formats';
 import type { ActionLog } from './log';
@@ -25,13 +33,30 @@ export interface CsvLayout {
  */
 export function csvLayout(source: Source, columns: Columns | undefined): CsvLayout {
   const first = firstLine(source);
-  const separator = separatorOf(first.text) ?? refuse({ file: source.file, line: first.line }, 'fields separated by comma, semicolon, tab or bar', quote(first.text));
-  if (columns !== undefined && !hasNames(columns)) return { separator, header: false, columns: columnsByPosition(columns, { user: 0, item: 1, timestamp: -1 }) };
+  const separator =
+    separatorOf(first.text) ??
+    refuse(
+      { file: source.file, line: first.line },
+      'fields separated by comma, semicolon, tab or bar',
+      quote(first.text),
+    );
+  if (columns !== undefined && !hasNames(columns))
+    return { separator, header: false, columns: columnsByPosition(columns, { user: 0, item: 1, timestamp: -1 }) };
   const names = headerNames(first.text, separator);
   const index = columnsByName(names, columns);
   if (index !== undefined) return { separator, header: true, columns: index };
-  const expected = columns === undefined ? `a header with ${EXPECTED_NAMES}` : `a header with the columns ${[columns.user, columns.item, columns.timestamp].filter((name) => name != null).map(quote).join(', ')}`;
-  return refuse({ file: source.file, line: first.line }, expected, `${quote(first.text)}; the option columns names them, or gives positions from 0 where there is no header`);
+  const expected =
+    columns === undefined
+      ? `a header with ${EXPECTED_NAMES}`
+      : `a header with the columns ${[columns.user, columns.item, columns.timestamp]
+          .filter((name) => (name ?? null) !== null)
+          .map(quote)
+          .join(', ')}`;
+  return refuse(
+    { file: source.file, line: first.line },
+    expected,
+    `${quote(first.text)}; the option columns names them, or gives positions from 0 where there is no header`,
+  );
 }
 
 function headerNames(text: string, separator: string): string[] {
@@ -48,16 +73,28 @@ export async function readCsv(source: Source, layout: CsvLayout, log: ActionLog)
       const fields = row as string[];
       record += 1;
       if (header && record === 1) continue;
-      if (fields.length < needed) refuse({ file: source.file, line: record }, `at least ${needed} fields`, `${fields.length}`);
+      if (fields.length < needed)
+        refuse({ file: source.file, line: record }, `at least ${needed} fields`, `${fields.length}`);
       const when = columns.timestamp < 0 ? 0 : time(fields[columns.timestamp], source.file, record);
-      log.add(identifier(fields[columns.user], 'user', source.file, record), identifier(fields[columns.item], 'item', source.file, record), when, record);
+      log.add(
+        identifier(fields[columns.user], 'user', source.file, record),
+        identifier(fields[columns.item], 'item', source.file, record),
+        when,
+        record,
+      );
     }
   } catch (error) {
     if (error instanceof DataFormatError && error.place.line !== undefined) {
       const line = await lineOfRecord(source, layout.separator, error.place.line);
       refuse({ file: source.file, line }, error.expected, error.found, error);
     }
-    if (error instanceof CsvError) refuse({ file: source.file, line: Number(error['lines'] ?? 1) }, 'quoted text with the same number of fields in every line', error.message, error);
+    if (error instanceof CsvError)
+      refuse(
+        { file: source.file, line: Number(error['lines'] ?? 1) },
+        'quoted text with the same number of fields in every line',
+        error.message,
+        error,
+      );
     throw error;
   }
 }

@@ -18,7 +18,11 @@ export class DataFormatError extends PhantomgradError {
     cause?: unknown,
   ) {
     const where = place.line === undefined ? place.file : `${place.file}:${place.line}`;
-    super('ERR_DATA_FORMAT', `${where}: expected ${expected}, found ${found}.`, cause === undefined ? undefined : { cause });
+    super(
+      'ERR_DATA_FORMAT',
+      `${where}: expected ${expected}, found ${found}.`,
+      cause === undefined ? undefined : { cause },
+    );
   }
 }
 
@@ -27,9 +31,12 @@ export function refuse(place: Place, expected: string, found: string, cause?: un
   throw new DataFormatError(place, expected, found, cause);
 }
 
-/** A value as it may stand in a message: quoted, on one line, cut to 60 characters. */
+/** A value as it may stand in a message: text quoted and cut to 60 characters, objects by their kind. */
 export function quote(value: unknown): string {
-  const text = typeof value === 'string' ? value : value === undefined ? 'nothing' : String(value);
-  const short = text.length > 60 ? `${text.slice(0, 57)}...` : text;
-  return typeof value === 'string' ? JSON.stringify(short) : short;
+  if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}...` : value);
+  if (value === undefined || value === null) return 'nothing';
+  if (typeof value === 'object') return Array.isArray(value) ? 'an array' : 'an object';
+  return typeof value === 'function' || typeof value === 'symbol'
+    ? `a ${typeof value}`
+    : String(value);
 }

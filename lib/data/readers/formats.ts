@@ -26,12 +26,22 @@ export function detectFormat(source: Source, format: Format | undefined, columns
   const magic = source.head.subarray(0, 4).toString('latin1') === 'PAR1';
   if (format !== undefined) {
     check.oneOf('interactions', { format }, FORMATS);
-    if (format === 'parquet' && !magic) refuse({ file: source.file }, 'a Parquet file (it starts with PAR1)', quote(source.head.subarray(0, 4).toString('latin1')));
+    if (format === 'parquet' && !magic)
+      refuse(
+        { file: source.file },
+        'a Parquet file (it starts with PAR1)',
+        quote(source.head.subarray(0, 4).toString('latin1')),
+      );
     return format;
   }
   if (magic) return 'parquet';
   const extension = /\.([a-z0-9]+)(\.gz)?$/i.exec(source.file)?.[1]?.toLowerCase();
-  if (extension === 'parquet') refuse({ file: source.file }, 'a Parquet file (it starts with PAR1)', quote(source.head.subarray(0, 4).toString('latin1')));
+  if (extension === 'parquet')
+    refuse(
+      { file: source.file },
+      'a Parquet file (it starts with PAR1)',
+      quote(source.head.subarray(0, 4).toString('latin1')),
+    );
   if (source.head.includes(0)) refuse({ file: source.file, line: 1 }, 'text (UTF-8) or Parquet', 'binary content');
   if (extension === 'jsonl' || extension === 'ndjson') return 'jsonl';
   if (extension === 'csv') return 'csv';
@@ -56,7 +66,10 @@ function byFirstLine(file: string, first: { line: number; text: string }, column
 
 /** The first line that is not blank, without its byte-order mark. @throws ERR_DATA_FORMAT when there is none. */
 export function firstLine(source: Source): { line: number; text: string } {
-  const lines = source.head.toString('utf8').replace(/^\uFEFF/, '').split(/\r?\n/);
+  const lines = source.head
+    .toString('utf8')
+    .replace(/^\uFEFF/, '')
+    .split(/\r?\n/);
   const at = lines.findIndex((line) => line.trim() !== '');
   if (at < 0) refuse({ file: source.file }, 'interactions', 'only blank lines');
   return { line: at + 1, text: lines[at] as string };

@@ -24,7 +24,12 @@ export function jsonlKeys(source: Source, columns: Columns | undefined): Keys {
 /** As {@link jsonlKeys}, for a list of names that is already there (Parquet). */
 export function keysOf(names: readonly string[], columns: Columns | undefined, file: string, line: number): Keys {
   const index = columnsByName(names, columns);
-  if (index === undefined) return refuse({ file, line }, columns === undefined ? EXPECTED_NAMES : `the columns ${JSON.stringify(columns)}`, `${names.map(quote).join(', ')}; the option columns names them`);
+  if (index === undefined)
+    return refuse(
+      { file, line },
+      columns === undefined ? EXPECTED_NAMES : `the columns ${JSON.stringify(columns)}`,
+      `${names.map(quote).join(', ')}; the option columns names them`,
+    );
   return { user: names[index.user] as string, item: names[index.item] as string, timestamp: names[index.timestamp] };
 }
 
@@ -38,7 +43,12 @@ export async function readJsonl(source: Source, keys: Keys, log: ActionLog): Pro
       const line = first + k;
       const row = object(text, file, line);
       const when = keys.timestamp === undefined ? 0 : time(row[keys.timestamp], file, line);
-      log.add(identifier(row[keys.user], 'user', file, line), identifier(row[keys.item], 'item', file, line), when, line);
+      log.add(
+        identifier(row[keys.user], 'user', file, line),
+        identifier(row[keys.item], 'item', file, line),
+        when,
+        line,
+      );
     }
   }
 }
@@ -50,6 +60,7 @@ function object(text: string, file: string, line: number): Record<string, unknow
   } catch (error) {
     return refuse({ file, line }, 'a JSON object', quote(text), error);
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return refuse({ file, line }, 'a JSON object', quote(text));
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    return refuse({ file, line }, 'a JSON object', quote(text));
   return value as Record<string, unknown>;
 }

@@ -28,7 +28,12 @@ export async function* lineBlocks(source: Source): AsyncGenerator<LineBlock> {
     const lines = (rest + text).split('\n');
     if (first === 1 && lines[0]?.charCodeAt(0) === 0xfeff) lines[0] = lines[0].slice(1);
     rest = lines.pop() ?? '';
-    if (rest.length > LONGEST) refuse({ file: source.file, line: first + lines.length }, 'lines of text', 'a line of more than a million characters');
+    if (rest.length > LONGEST)
+      refuse(
+        { file: source.file, line: first + lines.length },
+        'lines of text',
+        'a line of more than a million characters',
+      );
     if (lines.length === 0) continue;
     trimEnds(lines);
     yield { first, lines };

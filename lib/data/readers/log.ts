@@ -82,7 +82,10 @@ export class ActionLog {
   }
 
   #known(item: string, line: number): number {
-    return this.items.find(item) ?? refuse({ file: this.file, line }, `one of the ${this.items.size} items of the catalogue`, quote(item));
+    return (
+      this.items.find(item) ??
+      refuse({ file: this.file, line }, `one of the ${this.items.size} items of the catalogue`, quote(item))
+    );
   }
 
   #grow(): void {

@@ -11,10 +11,15 @@ import { identifier, time } from './values';
  * @param open  Makes the log once it is known whether the file has times.
  * @throws ERR_DATA_FORMAT for a damaged file, missing columns, an empty id or a time that is no number (line = row).
  */
-export async function readParquet(source: Source, columns: Columns | undefined, open: (timed: boolean) => ActionLog): Promise<ActionLog> {
+export async function readParquet(
+  source: Source,
+  columns: Columns | undefined,
+  open: (timed: boolean) => ActionLog,
+): Promise<ActionLog> {
   const { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects, parquetSchema } = await import('hyparquet');
   const { compressors } = await import('hyparquet-compressors');
-  const damaged = (error: unknown): never => refuse({ file: source.file }, 'a readable Parquet file', (error as Error).message, error);
+  const damaged = (error: unknown): never =>
+    refuse({ file: source.file }, 'a readable Parquet file', (error as Error).message, error);
 
   const file = source.gzip ? await inMemory(source) : await asyncBufferFromFile(source.file);
   const metadata = await parquetMetadataAsync(file).catch(damaged);
@@ -26,11 +31,18 @@ export async function readParquet(source: Source, columns: Columns | undefined, 
   let rowStart = 0;
   for (const group of metadata.row_groups) {
     const rowEnd = rowStart + Number(group.num_rows);
-    const rows = await parquetReadObjects({ file, metadata, columns: wanted, rowStart, rowEnd, compressors }).catch(damaged);
+    const rows = await parquetReadObjects({ file, metadata, columns: wanted, rowStart, rowEnd, compressors }).catch(
+      damaged,
+    );
     rows.forEach((row, k) => {
       const line = rowStart + k + 1;
       const when = keys.timestamp === undefined ? 0 : time(row[keys.timestamp], source.file, line);
-      log.add(identifier(row[keys.user], 'user', source.file, line), identifier(row[keys.item], 'item', source.file, line), when, line);
+      log.add(
+        identifier(row[keys.user], 'user', source.file, line),
+        identifier(row[keys.item], 'item', source.file, line),
+        when,
+        line,
+      );
     });
     rowStart = rowEnd;
   }
@@ -41,5 +53,5 @@ async function inMemory(source: Source): Promise<ArrayBuffer> {
   const parts: Buffer[] = [];
   for await (const chunk of source.bytes()) parts.push(chunk);
   const whole = Buffer.concat(parts);
-  return whole.buffer.slice(whole.byteOffset, whole.byteOffset + whole.length) as ArrayBuffer;
+  return whole.buffer.slice(whole.byteOffset, whole.byteOffset + whole.length);
 }

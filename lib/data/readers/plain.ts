@@ -19,9 +19,24 @@ interface Layout {
 }
 
 const LAYOUTS = {
-  'ratings.dat': { separator: '::', shown: 'user::item::rating::timestamp', columns: { user: 0, item: 1, timestamp: 3 }, fields: 4 },
-  'u.data': { separator: '\t', shown: 'user, item, rating, timestamp separated by tabs', columns: { user: 0, item: 1, timestamp: 3 }, fields: 4 },
-  sasrec: { separator: /\s+/, shown: 'user item separated by white space', columns: { user: 0, item: 1, timestamp: -1 }, fields: 2 },
+  'ratings.dat': {
+    separator: '::',
+    shown: 'user::item::rating::timestamp',
+    columns: { user: 0, item: 1, timestamp: 3 },
+    fields: 4,
+  },
+  'u.data': {
+    separator: '\t',
+    shown: 'user, item, rating, timestamp separated by tabs',
+    columns: { user: 0, item: 1, timestamp: 3 },
+    fields: 4,
+  },
+  sasrec: {
+    separator: /\s+/,
+    shown: 'user item separated by white space',
+    columns: { user: 0, item: 1, timestamp: -1 },
+    fields: 2,
+  },
 } as const satisfies Record<string, Layout>;
 
 export type PlainFormat = keyof typeof LAYOUTS;
@@ -32,7 +47,12 @@ export function plainColumns(format: PlainFormat, columns: Columns | undefined):
 }
 
 /** @throws ERR_DATA_FORMAT with the line for a wrong number of fields, an empty id or a time that is no number. */
-export async function readPlain(source: Source, format: PlainFormat, columns: Columns | undefined, log: ActionLog): Promise<void> {
+export async function readPlain(
+  source: Source,
+  format: PlainFormat,
+  columns: Columns | undefined,
+  log: ActionLog,
+): Promise<void> {
   const layout: Layout = LAYOUTS[format];
   const index = plainColumns(format, columns);
   const needed = fieldsNeeded(index);
@@ -44,11 +64,19 @@ export async function readPlain(source: Source, format: PlainFormat, columns: Co
       const fields = (format === 'sasrec' ? text.trim() : text).split(layout.separator);
       const line = first + k;
       if (columns === undefined ? fields.length !== layout.fields : fields.length < needed) {
-        const expected = columns === undefined ? `${layout.fields} fields (${layout.shown})` : `at least ${needed} fields for the columns given`;
+        const expected =
+          columns === undefined
+            ? `${layout.fields} fields (${layout.shown})`
+            : `at least ${needed} fields for the columns given`;
         refuse({ file, line }, expected, `${fields.length}: ${quote(text)}`);
       }
       const when = index.timestamp < 0 ? 0 : time(fields[index.timestamp], file, line);
-      log.add(identifier(fields[index.user], 'user', file, line), identifier(fields[index.item], 'item', file, line), when, line);
+      log.add(
+        identifier(fields[index.user], 'user', file, line),
+        identifier(fields[index.item], 'item', file, line),
+        when,
+        line,
+      );
     }
   }
 }

@@ -1,13 +1,21 @@
 // Takes interactions that are already in memory, under the same rules as a file.
 
-import { raise } from '../../errors';
+import { quote, refuse } from './failure';
 import type { ActionLog } from './log';
 import { identifier, time } from './values';
 
 /** One action: an object, or `[user, item]` or `[user, item, timestamp]`. */
 export type Row =
-  | { readonly user: string | number | bigint; readonly item: string | number | bigint; readonly timestamp?: string | number | bigint | Date }
-  | readonly [user: string | number | bigint, item: string | number | bigint, timestamp?: string | number | bigint | Date];
+  | {
+      readonly user: string | number | bigint;
+      readonly item: string | number | bigint;
+      readonly timestamp?: string | number | bigint | Date;
+    }
+  | readonly [
+      user: string | number | bigint,
+      item: string | number | bigint,
+      timestamp?: string | number | bigint | Date,
+    ];
 
 type Fields = { user?: unknown; item?: unknown; timestamp?: unknown };
 
@@ -22,7 +30,7 @@ export function readRows(rows: readonly Row[], log: ActionLog): void {
   rows.forEach((row, k) => {
     const { user, item, timestamp } = fieldsOf(row, k + 1);
     if (!timed && timestamp !== undefined) {
-      raise('ERR_DATA_FORMAT', `${log.file}:${k + 1}: expected no timestamp, because the first row has none, found ${String(timestamp)}. Give every row one, or no row.`);
+      refuse({ file: log.file, line: k + 1 }, 'no timestamp, because the first row has none', quote(timestamp));
     }
     const when = timed ? time(timestamp, log.file, k + 1) : 0;
     log.add(identifier(user, 'user', log.file, k + 1), identifier(item, 'item', log.file, k + 1), when, k + 1);
@@ -30,7 +38,10 @@ export function readRows(rows: readonly Row[], log: ActionLog): void {
 }
 
 function fieldsOf(row: unknown, line: number): Fields {
-  if (Array.isArray(row)) return { user: row[0] as unknown, item: row[1] as unknown, timestamp: row[2] as unknown };
-  if (typeof row === 'object' && row !== null) return row as Fields;
-  return raise('ERR_DATA_FORMAT', `rows:${line}: expected { user, item, timestamp } or [user, item, timestamp], found ${String(row)}.`);
+  if (Array.isArray(row)) {
+    const [user, item, timestamp] = row as unknown[];
+    return { user, item, timestamp };
+  }
+  if (typeof row === 'object' && row !== null) return row;
+  return refuse({ file: 'rows', line }, '{ user, item, timestamp } or [user, item, timestamp]', quote(row));
 }

@@ -22,7 +22,8 @@ const HEAD = 1 << 16;
 export async function openSource(file: string): Promise<Source> {
   const magic = await firstBytes(file);
   if (magic.length === 0) refuse({ file }, 'interactions', 'an empty file');
-  if (magic.subarray(0, 4).equals(Buffer.from('PK\u0003\u0004'))) refuse({ file }, 'a data file', 'a zip archive; unpack it and give the file inside (for MovieLens: ratings.dat)');
+  if (magic.subarray(0, 4).equals(Buffer.from('PK\u0003\u0004')))
+    refuse({ file }, 'a data file', 'a zip archive; unpack it and give the file inside (for MovieLens: ratings.dat)');
   const gzip = magic[0] === 0x1f && magic[1] === 0x8b;
   const bytes = (): AsyncGenerator<Buffer> => read(file, gzip);
   const head = await headOf(bytes());
@@ -77,7 +78,8 @@ function unreadable(place: Place, error: unknown): never {
   if (code === 'ENOENT') refuse(place, 'a data file', 'no file of that name', error);
   if (code === 'EISDIR') refuse(place, 'a data file', 'a folder', error);
   if (code === 'EACCES' || code === 'EPERM') refuse(place, 'a readable file', 'no permission to read it', error);
-  if (code === 'Z_BUF_ERROR') refuse(place, 'a complete gzip file', 'one that ends too early (truncated download?)', error);
+  if (code === 'Z_BUF_ERROR')
+    refuse(place, 'a complete gzip file', 'one that ends too early (truncated download?)', error);
   if (code?.startsWith('Z_') === true) refuse(place, 'a gzip file', `damaged gzip data (${message})`, error);
   throw error;
 }

@@ -6,7 +6,11 @@ import { quote, refuse } from './failure';
 export function identifier(value: unknown, what: 'user' | 'item', file: string, line: number): string {
   if (typeof value === 'string' && value !== '') return value;
   if (typeof value === 'bigint' || (typeof value === 'number' && Number.isFinite(value))) return String(value);
-  return refuse({ file, line }, what === 'user' ? 'a user id' : 'an item id', value === '' ? 'an empty field' : quote(value));
+  return refuse(
+    { file, line },
+    what === 'user' ? 'a user id' : 'an item id',
+    value === '' ? 'an empty field' : quote(value),
+  );
 }
 
 const ISO_DATE = /^\d{4}-\d{2}-\d{2}/;
