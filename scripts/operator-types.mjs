@@ -60,7 +60,13 @@ function parse(type) {
   const [, kind, elementOptional, list, fixed, optional] = /^(\w+?)(\?)?(\[(\d*)\])?(\?)?$/.exec(type);
   return list === undefined
     ? { kind, optional: elementOptional !== undefined }
-    : { kind, list: true, fixed: fixed !== '', elementOptional: elementOptional !== undefined, optional: optional !== undefined };
+    : {
+        kind,
+        list: true,
+        fixed: fixed !== '',
+        elementOptional: elementOptional !== undefined,
+        optional: optional !== undefined,
+      };
 }
 
 function spell(type, names) {
@@ -71,7 +77,19 @@ function spell(type, names) {
   return optional ? `${out} | null` : out;
 }
 
-const RESERVED = new Set(['arguments', 'default', 'delete', 'eval', 'function', 'in', 'new', 'this', 'var', 'with', 'import']);
+const RESERVED = new Set([
+  'arguments',
+  'default',
+  'delete',
+  'eval',
+  'function',
+  'in',
+  'new',
+  'this',
+  'var',
+  'with',
+  'import',
+]);
 const safe = (name) => (RESERVED.has(name) ? `${name}_` : name);
 
 function resultType(returns) {
@@ -166,7 +184,10 @@ export function operatorTypes(core) {
     for (const name of namesOf(namespace)) lines.push(...member(name, schemasOf(namespace, name), false));
     lines.push('}', '');
   }
-  lines.push("/** LibTorch's operators as methods of the tensor that is their first argument. */", 'export interface TensorMethods<Tensor> {');
+  lines.push(
+    "/** LibTorch's operators as methods of the tensor that is their first argument. */",
+    'export interface TensorMethods<Tensor> {',
+  );
   for (const name of namesOf('aten')) {
     const method = camelCase(name);
     if (HAND_WRITTEN.has(method)) continue;
