@@ -4,7 +4,9 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { type PhantomgradError } from '../../../lib/errors';
+import type * as lazy from '../../../lib/native';
 import { nativeFiles, thisMachine } from '../../../lib/native';
+import type * as accounting from '../../../lib/privacy/accounting';
 import { temporaryFolder } from './places';
 
 function codeOf(action: () => unknown): string {
@@ -60,12 +62,10 @@ test('importing the library opens nothing: privacy accounting works where native
         throw new Error('No native build was found');
       },
     }));
-    // eslint-disable-next-line @typescript-eslint/no-require-imports
-    const { rdp } = require('../../../lib/privacy/accounting') as typeof import('../../../lib/privacy/accounting');
+    const { rdp } = jest.requireActual<typeof accounting>('../../../lib/privacy/accounting');
     const events = [{ kind: 'gaussian', noiseMultiplier: 2, count: 1 }] as const;
     expect(rdp().epsilon(events, 1e-5)).toBeGreaterThan(0);
-    // eslint-disable-next-line @typescript-eslint/no-require-imports
-    const { native } = require('../../../lib/native') as typeof import('../../../lib/native');
+    const { native } = jest.requireActual<typeof lazy>('../../../lib/native');
     expect(codeOf(() => native())).toMatch(/^ERR_(PLATFORM|NATIVE_MISSING)$/);
   });
 });
