@@ -117,6 +117,9 @@ void Book::record(int64_t slot, UsePtr use) {
            use->samples(), " samples, the loss has ", samples_,
            ". The first dimension of an input must be the batch, or nn.withSegments must say which rows belong to "
            "which sample; expand inputs of shape [1, T] to the batch.");
+  const int64_t token = use->segments().token();
+  PG_CHECK(phase_ == Phase::checking || token_ == 0 || token == 0 || token == token_, "ERR_BATCH_NOT_SAMPLED",
+           "step: the loss was computed from another batch than the one that the sampler drew.");
   slots_[static_cast<size_t>(slot)].uses.push_back(std::move(use));
 }
 
@@ -134,7 +137,8 @@ void Book::run_backward(const at::Tensor& loss, const at::Tensor& seed, Phase ph
   phase_ = Phase::closed;
 }
 
-void Book::backward(const at::Tensor& loss) {
+void Book::backward(const at::Tensor& loss, int64_t token) {
+  token_ = token;
   PG_CHECK(loss.dim() == 1, "ERR_LOSS_SHAPE", "step: the loss must have one entry a sample, got shape ", loss.sizes(),
            ". Do not average it over the batch.");
   PG_CHECK(loss.requires_grad(), "ERR_NO_GRADIENT_RULE", "step: the loss does not depend on any trainable parameter.");

@@ -41,8 +41,9 @@ class Book : public std::enable_shared_from_this<Book> {
   /// Called by the nodes of tapped operators during a backward pass.
   void record(int64_t slot, UsePtr use);
 
-  /// One backward pass with ones over the 1-D `loss`, recording uses.
-  void backward(const at::Tensor& loss);
+  /// One backward pass with ones over the 1-D `loss`, recording uses. With a `token`, a use that was made in the scope
+  /// of another batch is refused (ERR_BATCH_NOT_SAMPLED).
+  void backward(const at::Tensor& loss, int64_t token);
   /// A backward pass for `sample` alone: empty when every use belongs to its rows, else the complaint. Keeps the graph.
   std::string check_attribution(const at::Tensor& loss, int64_t sample);
 
@@ -77,7 +78,7 @@ class Book : public std::enable_shared_from_this<Book> {
   at::Tensor arena_, sum_;
   bool norms_wanted_ = true;
   Phase phase_ = Phase::closed;
-  int64_t samples_ = 0;
+  int64_t samples_ = 0, token_ = 0;
   std::vector<Slot> slots_;
 };
 

@@ -56,7 +56,7 @@ at::Tensor book_gradient(int64_t id) { return find(id)->sum(); }
 
 void book_want_norms(int64_t id, bool wanted) { find(id)->want_norms(wanted); }
 
-void book_backward(int64_t id, const at::Tensor& loss) { find(id)->backward(loss); }
+void book_backward(int64_t id, const at::Tensor& loss, int64_t token) { find(id)->backward(loss, token); }
 
 std::string book_check_attribution(int64_t id, const at::Tensor& loss, int64_t sample) {
   return find(id)->check_attribution(loss, sample);

@@ -29,7 +29,7 @@ std::tuple<int64_t, at::Tensor> book_attach(const std::vector<at::Tensor>& param
 void book_detach(int64_t book);
 at::Tensor book_gradient(int64_t book);
 void book_want_norms(int64_t book, bool wanted);
-void book_backward(int64_t book, const at::Tensor& loss);
+void book_backward(int64_t book, const at::Tensor& loss, int64_t token);
 std::string book_check_attribution(int64_t book, const at::Tensor& loss, int64_t sample);
 std::tuple<at::Tensor, at::Tensor, at::Tensor> book_norms(int64_t book);
 void book_accumulate(int64_t book, const at::Tensor& factors);

@@ -30,14 +30,14 @@ TORCH_LIBRARY_FRAGMENT(phantomgrad, m) {
       &dropout);
 
   // Which rows belong to which sample, for this thread.
-  m.def("set_segments(Tensor? cu_seqlens) -> ()", &set_segments);
+  m.def("set_segments(Tensor? cu_seqlens, int token=0) -> ()", &set_segments);
 
   // The gradient book.
   m.def("book_attach(Tensor[] parameters, str[] names) -> (int, Tensor)", &book_attach);
   m.def("book_detach(int book) -> ()", &book_detach);
   m.def("book_gradient(int book) -> Tensor", &book_gradient);
   m.def("book_want_norms(int book, bool wanted) -> ()", &book_want_norms);
-  m.def("book_backward(int book, Tensor loss) -> ()", &book_backward);
+  m.def("book_backward(int book, Tensor loss, int token=0) -> ()", &book_backward);
   m.def("book_check_attribution(int book, Tensor loss, int sample) -> str", &book_check_attribution);
   m.def("book_norms(int book) -> (Tensor, Tensor, Tensor)", &book_norms);
   m.def("book_accumulate(int book, Tensor factors) -> ()", &book_accumulate);

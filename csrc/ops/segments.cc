@@ -19,7 +19,7 @@ at::Tensor equal_shares(int64_t samples, int64_t rows_each) {
 
 }  // namespace
 
-Segments::Segments(const at::Tensor& cu_seqlens) {
+Segments::Segments(const at::Tensor& cu_seqlens, int64_t token) : token_(token) {
   PG_CHECK(cu_seqlens.defined() && cu_seqlens.dim() == 1 && cu_seqlens.numel() >= 1 &&
                cu_seqlens.scalar_type() == at::kLong && cu_seqlens.device().is_cpu(),
            "ERR_BATCH_DIMENSION", "segments: cuSeqlens must be int64 [samples + 1] on the CPU.");
@@ -34,8 +34,8 @@ Segments::Segments(const at::Tensor& cu_seqlens) {
 
 Segments::Segments(int64_t samples, int64_t rows_each) : Segments(equal_shares(samples, rows_each)) {}
 
-void set_segments(const std::optional<at::Tensor>& cu_seqlens) {
-  current() = cu_seqlens.has_value() ? std::make_shared<const Segments>(*cu_seqlens) : nullptr;
+void set_segments(const std::optional<at::Tensor>& cu_seqlens, int64_t token) {
+  current() = cu_seqlens.has_value() ? std::make_shared<const Segments>(*cu_seqlens, token) : nullptr;
 }
 
 SegmentsPtr segments_of(const char* operation, int64_t rows, int64_t first_dimension) {

@@ -12,7 +12,7 @@ namespace phantomgrad {
 class Segments {
  public:
   /// `cu_seqlens`: int64 [B + 1] on the CPU, starting at 0, never falling. Refuses with ERR_BATCH_DIMENSION.
-  explicit Segments(const at::Tensor& cu_seqlens);
+  explicit Segments(const at::Tensor& cu_seqlens, int64_t token = 0);
   /// `samples` samples of `rows_each` rows.
   Segments(int64_t samples, int64_t rows_each);
 
@@ -21,18 +21,20 @@ class Segments {
   int64_t first(int64_t sample) const { return offsets_[sample]; }
   int64_t length(int64_t sample) const { return offsets_[sample + 1] - offsets_[sample]; }
   const int64_t* offsets() const { return offsets_; }
+  /// Which batch the caller opened the scope for; 0: none in particular.
+  int64_t token() const { return token_; }
   const at::Tensor& cu_seqlens() const { return cu_seqlens_; }
 
  private:
   at::Tensor cu_seqlens_;
   const int64_t* offsets_;
-  int64_t count_;
+  int64_t count_, token_;
 };
 
 using SegmentsPtr = std::shared_ptr<const Segments>;
 
 /// Opens (or with std::nullopt closes) the surrounding scope of this thread.
-void set_segments(const std::optional<at::Tensor>& cu_seqlens);
+void set_segments(const std::optional<at::Tensor>& cu_seqlens, int64_t token);
 
 /// The segmentation of `rows` rows of an operator's input whose first dimension is `first_dimension`: the surrounding
 /// scope, or without one `first_dimension` samples of equal share. Refuses with ERR_BATCH_DIMENSION, naming

@@ -30,10 +30,16 @@ struct Tap : torch::autograd::Function<Tap> {
     variable_list result(inputs.size() + 1);
     if (!gradients[0].defined()) return result;
     const auto call = c10::static_intrusive_pointer_cast<Call>(context->saved_data["call"].toCapsule());
+    PG_CHECK(call->operation != nullptr, "ERR_BACKWARD_OUTSIDE_STEP",
+             "step: the loss has already been used. Compute it again for another step.");
     std::vector<at::Tensor> values(inputs.size());
     Sink sink(call->entries, call->needed, values);
     call->operation->backward(inputs, gradients[0].contiguous(), sink);
     for (size_t i = 0; i < values.size(); ++i) result[i + 1] = values[i];
+    // Inside a step the graph is used once: what the operation keeps (a head's logits, say) goes with the uses, even
+    // while the caller still holds the loss.
+    for (const BookEntry& entry : call->entries)
+      if (entry.book != nullptr && entry.book->phase() == Book::Phase::recording) call->operation.reset();
     return result;
   }
 };
