@@ -1,0 +1,97 @@
+// Adam (Kingma & Ba 2015, Algorithm 1) as torch.optim.Adam, and AdamW (Loshchilov & Hutter 2019) as torch.optim.AdamW.
+
+import * as check from '../check';
+import { type Tensor, torch } from '../tensor';
+import { type Moments, Optimizer } from './optimizer';
+import type { PrivateArena, PrivateRelease } from './release';
+
+export interface AdamOptions {
+  /** Learning rate. Default 1e-3. */
+  readonly lr?: number;
+  /** Decay of the two moments, each in [0, 1). Default [0.9, 0.999]. */
+  readonly betas?: readonly [number, number];
+  /** Added to the root of the second moment, outside the root. Default 1e-8. */
+  readonly eps?: number;
+  /** Adam: added to the gradient, coupled (L2). AdamW: parameters shrink by `lr * weightDecay`. Default 0, AdamW 0.01. */
+  readonly weightDecay?: number;
+}
+
+type AdamMoment = 'expAvg' | 'expAvgSq';
+
+/** Private steps run in one fused pass over the arena (`phantomgrad::private_adam_`); weight decay is post-processing. */
+export class Adam extends Optimizer<AdamMoment> {
+  readonly kind: 'adam' | 'adamw';
+  protected readonly momentNames = ['expAvg', 'expAvgSq'] as const;
+  readonly betas: readonly [number, number];
+  readonly eps: number;
+  readonly weightDecay: number;
+
+  /** @internal Use {@link adam} or {@link adamw}. */
+  constructor(kind: 'adam' | 'adamw', parameters: Iterable<Tensor>, options: Required<AdamOptions>) {
+    super(kind, parameters, options.lr);
+    const { betas, eps, weightDecay } = options;
+    for (const beta of betas) {
+      check.notNegative(kind, { beta });
+      check.between(kind, { beta }, -1, 1);
+    }
+    check.notNegative(kind, { eps });
+    check.notNegative(kind, { weightDecay });
+    this.kind = kind;
+    this.betas = [betas[0], betas[1]];
+    this.eps = eps;
+    this.weightDecay = weightDecay;
+  }
+
+  protected update(parameter: Tensor, gradient: Tensor, moments: Moments<AdamMoment>, step: number): void {
+    const [beta1, beta2] = this.betas;
+    const expAvg = moments('expAvg');
+    const expAvgSq = moments('expAvgSq');
+    let g = gradient;
+    if (this.weightDecay > 0) {
+      if (this.kind === 'adamw') parameter.mul_(1 - this.lr * this.weightDecay);
+      else g = gradient.add(parameter, { alpha: this.weightDecay });
+    }
+    expAvg.mul_(beta1).add_(g, { alpha: 1 - beta1 });
+    expAvgSq.mul_(beta2).addcmul_(g, g, { value: 1 - beta2 });
+    const denominator = expAvgSq
+      .sqrt()
+      .div_(Math.sqrt(1 - beta2 ** step))
+      .add_(this.eps);
+    parameter.addcdiv_(expAvg, denominator, { value: -this.lr / (1 - beta1 ** step) });
+  }
+
+  protected updatePrivately(
+    arena: PrivateArena,
+    release: PrivateRelease,
+    moments: Moments<AdamMoment>,
+    step: number,
+  ): number {
+    return torch.ops.phantomgrad.private_adam_(
+      arena.parameters,
+      moments('expAvg'),
+      moments('expAvgSq'),
+      arena.sum,
+      release.noiseSource,
+      release.noiseStd,
+      release.grid,
+      release.divisor,
+      this.lr,
+      this.betas[0],
+      this.betas[1],
+      this.eps,
+      this.weightDecay,
+      this.kind === 'adamw',
+      step,
+    );
+  }
+}
+
+/** Adam over `parameters`. @throws ERR_INVALID_ARGUMENT @example optim.adam(model.parameters(), { lr: 3e-3, weightDecay: 1e-5 }) */
+export function adam(parameters: Iterable<Tensor>, options: AdamOptions = {}): Adam {
+  return new Adam('adam', parameters, { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, ...options });
+}
+
+/** Adam with decoupled weight decay over `parameters`. @throws ERR_INVALID_ARGUMENT */
+export function adamw(parameters: Iterable<Tensor>, options: AdamOptions = {}): Adam {
+  return new Adam('adamw', parameters, { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0.01, ...options });
+}

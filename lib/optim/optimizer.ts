@@ -1,0 +1,237 @@
+// What every optimizer is: a step on `.grad`, the same step on privately released gradients, and state that can be saved.
+
+import * as check from '../check';
+import { raise } from '../errors';
+import { keep, noGrad, type Tensor, tidy, zeros } from '../tensor';
+import type { PrivateArena, PrivateRelease } from './release';
+
+/** The one group of parameters that share their settings; `lr` may be set before every step. */
+export interface ParamGroup {
+  readonly parameters: readonly Tensor[];
+  lr: number;
+}
+
+/** What a checkpoint keeps of an optimizer. The tensors are the optimizer's own, not copies. */
+export interface OptimizerState {
+  readonly kind: string;
+  /** Steps taken. */
+  readonly steps: number;
+  readonly lr: number;
+  /** Whether the flat tensors follow `parameters`, end to end, or the arena of a privacy engine. `null`: no step yet. */
+  readonly layout: Layout | null;
+  /** Flat moments by name, in the parameters' type. */
+  readonly tensors: Readonly<Record<string, Tensor>>;
+}
+
+export type Layout = 'parameters' | 'arena';
+
+/** Gives the moment `name` that belongs to what is being updated. */
+export type Moments<Name extends string> = (name: Name) => Tensor;
+
+/**
+ * Base of SGD, Adam and AdamW. A subclass says how one gradient moves one tensor, and how a private release moves the
+ * arena; step counting, memory of the moments and checkpoints are here.
+ *
+ * All parameters have one type, float32 or float64. Moments are flat tensors, allocated at the first step: over the
+ * parameters end to end, or over the arena where an engine runs the optimizer.
+ */
+export abstract class Optimizer<Name extends string = string> {
+  abstract readonly kind: string;
+  protected abstract readonly momentNames: readonly Name[];
+  readonly parameters: readonly Tensor[];
+  readonly paramGroups: readonly [ParamGroup];
+  #moments = new Map<Name, Tensor>();
+  #layout: Layout | null = null;
+  #steps = 0;
+
+  /** @throws ERR_INVALID_ARGUMENT for no parameters, one given twice, mixed types, or a negative rate */
+  protected constructor(operation: string, parameters: Iterable<Tensor>, lr: number) {
+    this.parameters = [...parameters];
+    checkParameters(operation, this.parameters);
+    let rate = checkedRate(operation, lr);
+    const group = {
+      parameters: this.parameters,
+      get lr() {
+        return rate;
+      },
+      set lr(value: number) {
+        rate = checkedRate(operation, value);
+      },
+    };
+    this.paramGroups = [group];
+  }
+
+  /** Learning rate of the next step: finite, at least 0. @throws ERR_INVALID_ARGUMENT */
+  get lr(): number {
+    return this.paramGroups[0].lr;
+  }
+
+  set lr(value: number) {
+    this.paramGroups[0].lr = value;
+  }
+
+  /** Steps taken so far. */
+  get steps(): number {
+    return this.#steps;
+  }
+
+  /** One step on the gradients in `.grad`. A parameter without a gradient stays as it is. Not private. */
+  step(): void {
+    noGrad(() => {
+      tidy(() => {
+        this.#allocate(
+          'parameters',
+          this.parameters.reduce((sum, p) => sum + p.numel, 0),
+          this.#dtype,
+        );
+        const step = this.#steps + 1;
+        let offset = 0;
+        for (const parameter of this.parameters) {
+          const start = offset;
+          offset += parameter.numel;
+          if (parameter.grad === null) continue;
+          const slice = (name: Name): Tensor =>
+            this.#moment(name).narrow(0, start, parameter.numel).view(parameter.shape);
+          this.update(parameter, parameter.grad, slice, step);
+        }
+        this.#steps = step;
+      });
+    });
+  }
+
+  /** Drops all gradients. */
+  zeroGrad(): void {
+    for (const parameter of this.parameters) parameter.grad = null;
+  }
+
+  /**
+   * One private step: releases the arena's sum with noise, moves the arena's parameters, leaves the sum at zero.
+   * A privacy engine calls this once a logical step, after its ledger has paid.
+   *
+   * @returns How many parameters are not finite afterwards.
+   * @throws ERR_INVALID_ARGUMENT for a wrong arena or release: then nothing has changed and no noise was used.
+   */
+  applyPrivate(arena: PrivateArena, release: PrivateRelease): number {
+    return noGrad(() =>
+      tidy(() => {
+        const { parameters } = arena;
+        this.#allocate('arena', parameters.numel, parameters.dtype);
+        const step = this.#steps + 1;
+        const notFinite = this.updatePrivately(arena, release, (name) => this.#moment(name), step);
+        this.#steps = step;
+        return notFinite;
+      }),
+    );
+  }
+
+  /** What a checkpoint needs to continue this optimizer. */
+  stateDict(): OptimizerState {
+    return {
+      kind: this.kind,
+      steps: this.#steps,
+      lr: this.lr,
+      layout: this.#layout,
+      tensors: Object.fromEntries(this.#moments),
+    };
+  }
+
+  /**
+   * Continues where `state` was taken; its tensors are copied. Weight decay, betas and the like are not part of a state.
+   *
+   * @throws ERR_INVALID_ARGUMENT if the state is of another kind of optimizer or lacks a moment
+   */
+  loadStateDict(state: OptimizerState): void {
+    if (state.kind !== this.kind) refuse(this.kind, `the state is of ${state.kind}`);
+    check.integer('loadStateDict', { steps: state.steps });
+    const moments = new Map<Name, Tensor>();
+    if (state.layout !== null) {
+      for (const name of this.momentNames) {
+        const tensor = state.tensors[name] ?? refuse(this.kind, `the state lacks ${name}`);
+        moments.set(name, tensor);
+      }
+    }
+    this.lr = state.lr;
+    this.#forget();
+    for (const [name, tensor] of moments)
+      this.#moments.set(
+        name,
+        noGrad(() => keep(tensor.clone())),
+      );
+    this.#layout = state.layout;
+    this.#steps = state.steps;
+  }
+
+  /** Frees the moments. The optimizer starts afresh if it is used again. */
+  dispose(): void {
+    this.#forget();
+    this.#steps = 0;
+  }
+
+  /** Moves `parameter` by `gradient`, with its slice of the moments; `step` is 1 for the first. */
+  protected abstract update(parameter: Tensor, gradient: Tensor, moments: Moments<Name>, step: number): void;
+
+  /** Moves the arena by what is released of its sum, and returns the number of parameters that are not finite. */
+  protected abstract updatePrivately(
+    arena: PrivateArena,
+    release: PrivateRelease,
+    moments: Moments<Name>,
+    step: number,
+  ): number;
+
+  get #dtype(): Tensor['dtype'] {
+    return (this.parameters[0] as Tensor).dtype;
+  }
+
+  #moment(name: Name): Tensor {
+    return this.#moments.get(name) as Tensor;
+  }
+
+  #allocate(layout: Layout, numel: number, dtype: Tensor['dtype']): void {
+    if (this.#steps === 0) {
+      this.#forget();
+      for (const name of this.momentNames) this.#moments.set(name, keep(zeros([numel], { dtype })));
+      this.#layout = layout;
+      return;
+    }
+    // The arena has its own order: moments of the one layout would meet parameters of the other.
+    if (this.#layout !== layout) {
+      refuse(this.kind, `its moments follow the ${this.#layout}, and this step needs them over the ${layout}`);
+    }
+    for (const [name, { numel: has, dtype: type }] of this.#moments) {
+      if (has !== numel || type !== dtype) {
+        refuse(this.kind, `${name} holds ${has} ${type} elements, and this step has ${numel} of ${dtype}`);
+      }
+    }
+  }
+
+  #forget(): void {
+    for (const tensor of this.#moments.values()) tensor.dispose();
+    this.#moments.clear();
+    this.#layout = null;
+  }
+}
+
+function refuse(kind: string, what: string): never {
+  return raise('ERR_INVALID_ARGUMENT', `${kind}: ${what}. Make a new optimizer, or load the state that belongs here.`);
+}
+
+function checkedRate(operation: string, lr: number): number {
+  check.notNegative(operation, { lr });
+  return lr;
+}
+
+function checkParameters(operation: string, parameters: readonly Tensor[]): void {
+  const [first] = parameters;
+  if (first === undefined) return raise('ERR_INVALID_ARGUMENT', `${operation}: there are no parameters to train.`);
+  if (new Set(parameters).size !== parameters.length) {
+    raise('ERR_INVALID_ARGUMENT', `${operation}: a parameter was given twice; it would be moved twice a step.`);
+  }
+  check.oneOf(operation, { dtype: first.dtype }, ['float32', 'float64']);
+  const other = parameters.find(({ dtype }) => dtype !== first.dtype);
+  if (other !== undefined) {
+    raise(
+      'ERR_INVALID_ARGUMENT',
+      `${operation}: parameters must have one type, got ${first.dtype} and ${other.dtype}.`,
+    );
+  }
+}

@@ -1,0 +1,68 @@
+// Stochastic gradient descent with momentum, as torch.optim.SGD.
+
+import * as check from '../check';
+import { raise } from '../errors';
+import { type Tensor, torch } from '../tensor';
+import { type Moments, Optimizer } from './optimizer';
+import type { PrivateArena, PrivateRelease } from './release';
+
+export interface SgdOptions {
+  /** Learning rate; no default fits. */
+  readonly lr: number;
+  /** Share of the last direction that is kept, in [0, 1). Default 0. */
+  readonly momentum?: number;
+  /** Added to the gradient, times the parameter (L2). Default 0. */
+  readonly weightDecay?: number;
+  /** Looks ahead along the momentum (Sutskever et al. 2013). Needs momentum. Default false. */
+  readonly nesterov?: boolean;
+}
+
+type SgdMoment = 'momentum';
+
+export class Sgd extends Optimizer<SgdMoment> {
+  readonly kind = 'sgd';
+  protected readonly momentNames: readonly SgdMoment[];
+  readonly momentum: number;
+  readonly weightDecay: number;
+  readonly nesterov: boolean;
+
+  /** @internal Use {@link sgd}. */
+  constructor(parameters: Iterable<Tensor>, options: Required<SgdOptions>) {
+    super('sgd', parameters, options.lr);
+    const { momentum, weightDecay, nesterov } = options;
+    check.notNegative('sgd', { momentum });
+    check.between('sgd', { momentum }, -1, 1);
+    check.notNegative('sgd', { weightDecay });
+    if (nesterov && momentum === 0) raise('ERR_INVALID_ARGUMENT', 'sgd: nesterov needs a momentum above 0, got 0.');
+    this.momentum = momentum;
+    this.weightDecay = weightDecay;
+    this.nesterov = nesterov;
+    this.momentNames = momentum > 0 ? ['momentum'] : [];
+  }
+
+  protected update(parameter: Tensor, gradient: Tensor, moments: Moments<SgdMoment>): void {
+    let direction = this.weightDecay > 0 ? gradient.add(parameter, { alpha: this.weightDecay }) : gradient;
+    if (this.momentum > 0) {
+      // The first direction is the gradient itself, because the momentum starts at zero.
+      const kept = moments('momentum').mul_(this.momentum).add_(direction);
+      direction = this.nesterov ? direction.add(kept, { alpha: this.momentum }) : kept;
+    }
+    parameter.sub_(direction, { alpha: this.lr });
+  }
+
+  protected updatePrivately(arena: PrivateArena, release: PrivateRelease, moments: Moments<SgdMoment>): number {
+    const { parameters, sum } = arena;
+    const { noiseSource, noiseStd, grid, divisor } = release;
+    if (parameters.numel !== sum.numel) {
+      raise('ERR_INVALID_ARGUMENT', `sgd: sum must have ${parameters.numel} elements as the arena, got ${sum.numel}.`);
+    }
+    const gradient = torch.ops.phantomgrad.privatise_(sum, noiseSource, noiseStd, grid, divisor);
+    this.update(parameters, gradient.to({ dtype: parameters.dtype }), moments);
+    return parameters.numel - parameters.isfinite().sum().item();
+  }
+}
+
+/** SGD over `parameters`. @throws ERR_INVALID_ARGUMENT @example optim.sgd(model.parameters(), { lr: 0.1, momentum: 0.9 }) */
+export function sgd(parameters: Iterable<Tensor>, options: SgdOptions): Sgd {
+  return new Sgd(parameters, { momentum: 0, weightDecay: 0, nesterov: false, ...options });
+}
