@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { fromTypedArray, type Tensor, tidy, torch } from '../../lib/tensor';
+import { fromTypedArray, tidy, torch } from '../../lib/tensor';
 import { normals, release, source, withSource } from './noise_support';
 
 const ops = torch.ops.phantomgrad;

@@ -1,7 +1,7 @@
 // Ten million normals against the normal distribution. Seeds are fixed, so a run never alarms by chance; a new seed would
 // alarm with the probability that each test states.
 
-import { fromTypedArray, type Tensor, tidy, torch } from '../../lib/tensor';
+import { fromTypedArray, tidy, torch } from '../../lib/tensor';
 import { normals, withSource } from './noise_support';
 
 const COUNT = 10_000_000;

@@ -1,6 +1,6 @@
 // Noise sources and raw normals for tests, over the native operators.
 
-import { type Tensor, tidy, torch } from '../../lib/tensor';
+import { tidy, torch } from '../../lib/tensor';
 
 const ops = torch.ops.phantomgrad;
 

@@ -1,6 +1,6 @@
 // The private Adam step equals its twin, equals torch's formula where there is no noise, and uses what privatise_ releases.
 
-import { noGrad, type Tensor, tidy, torch } from '../../lib/tensor';
+import { noGrad, tidy, torch } from '../../lib/tensor';
 import { release, source, withSource } from './noise_support';
 import { array, bits, contents, state, update, values, vector } from './private_update_support';
 

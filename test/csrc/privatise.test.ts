@@ -1,6 +1,6 @@
 // What is released of a sum: noise of the right size on every coordinate, on the public grid, over the public divisor.
 
-import { type Tensor, tidy, torch } from '../../lib/tensor';
+import { tidy, torch } from '../../lib/tensor';
 import { normals, withSource } from './noise_support';
 import { array, values, vector } from './private_update_support';
 
