@@ -4,6 +4,8 @@
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "error.h"
+
 namespace phantomgrad {
 namespace {
 
