@@ -1,26 +1,19 @@
 // Noise and private updates have the same bits on every instruction set and for every number of threads.
 
-import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
+import { runChild } from '../fixtures/child';
 
-function fingerprint(threads: number, environment: Record<string, string>): string {
-  const { stdout, stderr, status } = spawnSync(
-    process.execPath,
-    [
-      '--require',
-      join(__dirname, '../support/typescript.cjs'),
-      join(__dirname, 'private_update_fingerprint.ts'),
-      String(threads),
-    ],
-    { env: { ...process.env, ...environment }, encoding: 'utf8' },
-  );
-  if (status !== 0) throw new Error(`the child ended with ${status}: ${stderr}`);
-  return stdout.trim();
+// A child opens LibTorch: a second alone, several on a busy machine.
+jest.setTimeout(60_000);
+
+async function fingerprint(threads: number, env: NodeJS.ProcessEnv): Promise<string> {
+  const ended = await runChild('../csrc/private_update_fingerprint.ts', [String(threads)], { env });
+  expect(ended).toMatchObject({ code: 0 });
+  return ended.stdout.trim();
 }
 
 let expected: string;
-beforeAll(() => {
-  expected = fingerprint(1, { PHANTOMGRAD_ISA: 'baseline' });
+beforeAll(async () => {
+  expected = await fingerprint(1, { PHANTOMGRAD_ISA: 'baseline' });
 });
 
 test('the digest covers something', () => {
@@ -33,10 +26,10 @@ test.each([
   ['avx512', 1],
   ['avx512', 2],
   ['avx512', 3],
-] as const)('%s with %i threads gives the bits of one baseline thread', (PHANTOMGRAD_ISA, threads) => {
-  expect(fingerprint(threads, { PHANTOMGRAD_ISA })).toBe(expected);
+] as const)('%s with %i threads gives the bits of one baseline thread', async (PHANTOMGRAD_ISA, threads) => {
+  expect(await fingerprint(threads, { PHANTOMGRAD_ISA })).toBe(expected);
 });
 
-test("LibTorch's own switch is honoured and does not change the bits", () => {
-  expect(fingerprint(2, { ATEN_CPU_CAPABILITY: 'default' })).toBe(expected);
+test("LibTorch's own switch is honoured and does not change the bits", async () => {
+  expect(await fingerprint(2, { ATEN_CPU_CAPABILITY: 'default' })).toBe(expected);
 });
