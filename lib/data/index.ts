@@ -11,3 +11,8 @@ export { EvaluationSet, SequenceDataset } from './sequences';
 export { historyRows, pack } from './batches';
 export type { Batch, BatchOptions, PackOptions, SequenceRows, Sequences } from './batches';
 export { packRecords } from './pack';
+export { syntheticInteractions } from './synthetic/histories';
+export type { SyntheticOptions } from './synthetic/histories';
+export type { Law, LawOptions } from './synthetic/law';
+export { syntheticOptimum } from './synthetic/optimum';
+export type { Optimum } from './synthetic/optimum';

@@ -4,7 +4,7 @@
 // line counting finds where it stands. Good files never pay for that.
 
 import { CsvError, parse } from 'csv-parse';
-import { Readable } from 'node:stream';
+import { pipeline, Readable } from 'node:stream';
 import {
   columnsByName,
   columnsByPosition,
@@ -102,9 +102,8 @@ export async function readCsv(source: Source, layout: CsvLayout, log: ActionLog)
 function parser(source: Source, delimiter: string, info = false): AsyncIterable<unknown> {
   const options = { delimiter, bom: true, trim: true, skip_empty_lines: true, info };
   const bytes = Readable.from(source.bytes(), { objectMode: false, highWaterMark: 1 << 18 });
-  const csv = parse(options);
-  bytes.on('error', (error) => csv.destroy(error)); // pipe() does not carry errors
-  return bytes.pipe(csv);
+  // pipeline, unlike pipe, carries errors forward and closes the file when the reader stops early.
+  return pipeline(bytes, parse(options), () => undefined);
 }
 
 async function lineOfRecord(source: Source, separator: string, record: number): Promise<number> {

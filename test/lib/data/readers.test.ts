@@ -1,5 +1,6 @@
 // Every format gives the same interactions, and every malformed file says where it is wrong.
 
+import { existsSync, readdirSync, readlinkSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { interactions, type Interactions } from '../../../lib/data';
 import { file, temporaryFolder, thrown } from './support';
@@ -190,6 +191,29 @@ describe('malformed data names file, line, what was expected and what was found'
       expect(error.message).toContain(path);
     });
   }
+
+  test('a refused file is closed again', async () => {
+    const long = '1,2,3\n'.repeat(200_000);
+    for (const [name, content] of [
+      ['open.csv', `user,item,time\n1,2,x\n${long}`],
+      ['open.csv.gz', gzipSync(`user,item,time\n1,2,x\n${long}`)],
+      ['open.dat', `1::2::3\n${long}`],
+      ['open.jsonl', `{"user":1,"item":2}\n${long}`],
+    ] as const) {
+      const path = file(name, content);
+      await thrown(() => interactions(path));
+      await new Promise((resolve) => setTimeout(resolve, 50)); // closing is asynchronous
+      if (!existsSync('/proc/self/fd')) continue;
+      const open = readdirSync('/proc/self/fd').map((fd) => {
+        try {
+          return readlinkSync(`/proc/self/fd/${fd}`);
+        } catch {
+          return ''; // the descriptor of the listing itself
+        }
+      });
+      expect(open).not.toContain(path);
+    }
+  });
 
   test('a missing file and a folder', async () => {
     expect(await thrown(() => interactions('/nowhere/ratings.dat'))).toMatchObject({
