@@ -1,0 +1,114 @@
+// Which rows belong to which sample: the scope that operators read while a model runs on packed rows.
+
+import { types } from 'node:util';
+
+import { raise } from '../errors';
+import { fromTypedArray, keep, type Tensor, torch } from '../tensor';
+
+// A loss must come from the batch that was drawn: every batch object has a number, which its scope carries.
+const tokens = new WeakMap<object, number>();
+let lastToken = 0;
+
+/** The number of a batch: the same for the same object, another one for every other. */
+export function batchToken(batch: object): number {
+  let token = tokens.get(batch);
+  if (token === undefined) {
+    token = ++lastToken;
+    tokens.set(batch, token);
+  }
+  return token;
+}
+
+/** What {@link Segments.of} reads of a batch. */
+export interface SegmentedBatch {
+  /** `[B + 1]` rows `offsets[b] .. offsets[b + 1]` belong to sample b. */
+  readonly offsets: BigInt64Array;
+  /** `[B]` record of each sample: dropout is keyed by it, so that packing does not change what is dropped. */
+  readonly recordIds?: ArrayLike<number>;
+  /** Logical step, the other half of that key. */
+  readonly step?: number;
+}
+
+/** Rows `cuSeqlens[b] .. cuSeqlens[b + 1]` belong to sample b. Free it with `dispose()` (or `using`). */
+export class Segments {
+  /** `[B + 1]` int64 on the CPU. */
+  readonly cuSeqlens: Tensor;
+  /** `[B]` int64. */
+  readonly sampleKeys: Tensor;
+  readonly samples: number;
+  readonly rows: number;
+
+  constructor(
+    readonly offsets: BigInt64Array,
+    recordIds: ArrayLike<number> | undefined,
+    readonly step: number,
+    readonly token: number,
+  ) {
+    this.samples = offsets.length - 1;
+    this.rows = Number(offsets[this.samples] ?? 0n);
+    if (this.samples < 0) raise('ERR_BATCH_DIMENSION', 'Segments: offsets must have one entry more than there are samples.');
+    if (recordIds !== undefined && recordIds.length !== this.samples) {
+      raise('ERR_BATCH_DIMENSION', `Segments: expected ${this.samples} record ids, got ${recordIds.length}.`);
+    }
+    const keys = BigInt64Array.from({ length: this.samples }, (_, b) => BigInt(recordIds?.[b] ?? b));
+    this.cuSeqlens = keep(fromTypedArray(offsets, [offsets.length]));
+    this.sampleKeys = keep(fromTypedArray(keys, [this.samples]));
+  }
+
+  /** The segments of a batch. Whoever computes a loss from them computes it from that very batch. */
+  static of(batch: SegmentedBatch): Segments {
+    return new Segments(batch.offsets, batch.recordIds, batch.step ?? 0, batchToken(batch));
+  }
+
+  /** `samples` samples of `rowsEach` rows, for inputs without a batch object. */
+  static equal(samples: number, rowsEach = 1): Segments {
+    const offsets = BigInt64Array.from({ length: samples + 1 }, (_, b) => BigInt(b * rowsEach));
+    return new Segments(offsets, undefined, 0, 0);
+  }
+
+  /** One row a sample, of the same batch: for heads that read the last row of every sample. */
+  single(): Segments {
+    const offsets = BigInt64Array.from({ length: this.samples + 1 }, (_, b) => BigInt(b));
+    const keys = Array.from(this.sampleKeys.toTypedArray() as BigInt64Array, Number);
+    return new Segments(offsets, keys, this.step, this.token);
+  }
+
+  dispose(): void {
+    this.cuSeqlens.dispose();
+    this.sampleKeys.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+let current: Segments | null = null;
+
+/** The innermost open segments, or null. */
+export function currentSegments(): Segments | null {
+  return current;
+}
+
+/**
+ * Runs `run` while operators take their rows to belong to samples as `segments` says. Scopes nest.
+ *
+ * @throws ERR_INVALID_ARGUMENT when `run` returns a promise: another task would then run inside the scope.
+ */
+export function withSegments<T>(segments: Segments, run: () => T): T {
+  const outer = current;
+  open(segments);
+  try {
+    const result = run();
+    if (types.isPromise(result)) raise('ERR_INVALID_ARGUMENT', 'withSegments: the function must not be asynchronous.');
+    return result;
+  } finally {
+    open(outer);
+  }
+}
+
+function open(segments: Segments | null): void {
+  current = segments;
+  if (segments === null) torch.ops.phantomgrad.set_segments(null);
+  else torch.ops.phantomgrad.set_segments(segments.cuSeqlens, segments.token);
+}

@@ -1,0 +1,16 @@
+// Normalisation with a stability constant, so that tiny gradients are not blown up to C (AUTO-S).
+
+import * as check from '../../check';
+import { clipRule, type Clip, type ClipOptions } from './clip';
+
+/**
+ * C / (n + γ).
+ *
+ * @param options.gamma  γ, at least 0; default 0.01.
+ * @throws ERR_INVALID_ARGUMENT
+ * @see Bu et al. 2023, «Automatic Clipping», AUTO-S.
+ */
+export function automatic({ gamma = 0.01, ...options }: ClipOptions & { readonly gamma?: number }): Clip {
+  check.notNegative('automatic', { gamma });
+  return clipRule('automatic', options, (norm, maxGradNorm) => maxGradNorm / (norm + gamma));
+}

@@ -1,0 +1,117 @@
+// DpPlan: sampler, clipping, noise and accounting event made together, so that what runs is what the ledger charges.
+
+import * as check from '../check';
+import { raise } from '../errors';
+import { calibrateNoise } from './accounting/calibrate';
+import type { Accountant } from './accounting/accountant';
+import type { DpEvent } from './accounting/events';
+import { pld } from './accounting/pld';
+import type { Clip } from './clip';
+import type { Sampler } from './sampling';
+
+/** Two data sets are neighbours when one has one record more. Other relations have no sound accountant here yet. */
+export type Neighbours = 'addRemove';
+
+export interface PlanOptions {
+  /** N, number of records: a public constant. */
+  readonly records: number;
+  /** Passes over the data; the plan has ceil(epochs · N / B) steps. Give this or `steps`. */
+  readonly epochs?: number;
+  readonly steps?: number;
+  /** The guarantee to be reached at the last step. Give this or `noiseMultiplier`. δ defaults to min(1e-6, N^-1.1). */
+  readonly target?: { readonly epsilon: number; readonly delta?: number };
+  /** σ: the noise has standard deviation σC. 0 trains without privacy and says so (ε = Infinity). */
+  readonly noiseMultiplier?: number;
+  /** δ at which spending is reported when `noiseMultiplier` is given. */
+  readonly delta?: number;
+  readonly sampler: Sampler;
+  readonly clip: Clip;
+  readonly neighbours?: Neighbours;
+  /** Default `pld()`. */
+  readonly accountant?: Accountant;
+}
+
+/** One mechanism, frozen: what the engine runs and what the ledger charges. */
+export interface DpPlan {
+  readonly records: number;
+  readonly steps: number;
+  readonly expectedBatchSize: number;
+  readonly noiseMultiplier: number;
+  readonly delta: number;
+  /** ε that the plan was made for, or null where σ was given. */
+  readonly targetEpsilon: number | null;
+  readonly sampler: Sampler;
+  readonly clip: Clip;
+  readonly neighbours: Neighbours;
+  readonly accountant: Accountant;
+  /** One logical step. Null for σ = 0, which no accountant can charge. */
+  readonly event: DpEvent | null;
+}
+
+/** min(1e-6, N^-1.1). */
+export function defaultDelta(records: number): number {
+  return Math.min(1e-6, records ** -1.1);
+}
+
+/**
+ * Makes a plan; with a target, σ is the smallest whose own accounting stays within it.
+ *
+ * @throws ERR_INVALID_ARGUMENT for contradictory or impossible settings (ε ≤ 0, δ ≥ 1, batch larger than the data …).
+ * @throws ERR_PRIVACY_TARGET when no noise reaches the target.
+ */
+export function makePlan(options: PlanOptions): DpPlan {
+  const { records, sampler, clip, target, neighbours = 'addRemove', accountant = pld() } = options;
+  check.integer('PrivacyEngine', { records }, 1);
+  check.oneOf('PrivacyEngine', { neighbours }, ['addRemove']);
+  const steps = plannedSteps(options);
+  const delta = target?.delta ?? options.delta ?? defaultDelta(records);
+  check.between('PrivacyEngine', { delta }, 0, 1);
+  const noiseMultiplier = plannedNoise(options, steps, delta, accountant);
+  if (clip.maxGradNorm === Infinity && noiseMultiplier > 0) {
+    raise('ERR_INVALID_ARGUMENT', 'PrivacyEngine: maxGradNorm must be finite when there is noise.');
+  }
+  return Object.freeze({
+    records,
+    steps,
+    expectedBatchSize: sampler.batchSize,
+    noiseMultiplier,
+    delta,
+    targetEpsilon: target?.epsilon ?? null,
+    sampler,
+    clip,
+    neighbours,
+    accountant,
+    event: noiseMultiplier === 0 ? null : sampler.event(noiseMultiplier, records),
+  });
+}
+
+function plannedSteps({ records, epochs, steps, sampler }: PlanOptions): number {
+  if ((epochs === undefined) === (steps === undefined)) {
+    return raise('ERR_INVALID_ARGUMENT', 'PrivacyEngine: give either epochs or steps, they fix what will be charged.');
+  }
+  if (steps === undefined) return sampler.steps(records, epochs as number);
+  check.integer('PrivacyEngine', { steps }, 1);
+  sampler.steps(records, 1); // refuses a batch larger than the data
+  return steps;
+}
+
+function plannedNoise(options: PlanOptions, steps: number, delta: number, accountant: Accountant): number {
+  const { target, noiseMultiplier, sampler, records } = options;
+  if ((target === undefined) === (noiseMultiplier === undefined)) {
+    return raise('ERR_INVALID_ARGUMENT', 'PrivacyEngine: give either target or noiseMultiplier.');
+  }
+  if (noiseMultiplier !== undefined) {
+    check.notNegative('PrivacyEngine', { noiseMultiplier });
+    return noiseMultiplier;
+  }
+  const { epsilon } = target as { epsilon: number };
+  check.positive('PrivacyEngine', { epsilon });
+  const unit = sampler.event(1, records);
+  return calibrateNoise({
+    targetEpsilon: epsilon,
+    targetDelta: delta,
+    samplingRate: unit.kind === 'poissonGaussian' ? unit.samplingRate : 1,
+    steps,
+    accountant,
+  }).noiseMultiplier;
+}
