@@ -1,7 +1,8 @@
 // From a path to the raw log: open, find the format, read.
 
-import { checkColumns, type Columns } from './columns';
+import { checkColumns, hasNames, type Columns } from './columns';
 import { csvLayout, readCsv } from './csv';
+import { refuse } from './failure';
 import { detectFormat, type Format } from './formats';
 import { jsonlKeys, readJsonl } from './jsonl';
 import { ActionLog } from './log';
@@ -35,6 +36,10 @@ export async function readLog(path: string, options: ReadOptions): Promise<Actio
     const log = new ActionLog(path, catalogue, layout.columns.timestamp >= 0);
     await readCsv(source, layout, log);
     return log;
+  }
+  if (hasNames(columns)) {
+    const expected = `a header with the columns ${JSON.stringify(columns)}`;
+    refuse({ file: path, line: 1 }, expected, `a file of the form ${format}, which has none; give positions from 0`);
   }
   const log = new ActionLog(path, catalogue, plainColumns(format, columns).timestamp >= 0);
   await readPlain(source, format, columns, log);

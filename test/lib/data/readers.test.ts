@@ -250,6 +250,18 @@ describe('malformed data names file, line, what was expected and what was found'
     });
   });
 
+  test('column names where there is no header, and positions where there are only names', async () => {
+    const names = { user: 'who', item: 'what' };
+    expect(await thrown(() => interactions(file('x.dat', good), { columns: names }))).toMatchObject({
+      code: 'ERR_DATA_FORMAT',
+      place: { line: 1 },
+    });
+    const jsonl = file('x.jsonl', '{"user":1,"item":2}\n');
+    for (const columns of [names, { user: 0, item: 1 }]) {
+      expect(await thrown(() => interactions(jsonl, { columns }))).toMatchObject({ code: 'ERR_DATA_FORMAT' });
+    }
+  });
+
   test('options that do not fit are refused before the file is read', async () => {
     for (const options of [
       { minActions: 0 },
