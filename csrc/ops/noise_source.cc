@@ -6,6 +6,7 @@
 #include <sys/random.h>
 #include <torch/library.h>
 
+#include <cerrno>
 #include <cstring>
 #include <limits>
 #include <mutex>
