@@ -3271,8 +3271,44 @@ export interface AtenOps<Tensor> {
 
 /** Our operators. */
 export interface PhantomgradOps<Tensor> {
+  /** `phantomgrad::attention(Tensor query, Tensor key, Tensor value, Tensor cu_seqlens, *, int heads=1, bool causal=True, float dropout=0., int seed=0, int step=0, int site=0, Tensor? sample_keys=None) -> Tensor` */
+  attention(query: Tensor, key: Tensor, value: Tensor, cu_seqlens: Tensor, options?: { heads?: Int; causal?: boolean; dropout?: number; seed?: Int; step?: Int; site?: Int; sample_keys?: Tensor | null }): Tensor;
+  /** `phantomgrad::book_accumulate(int book, Tensor factors) -> ()` */
+  book_accumulate(book: Int, factors: Tensor): void;
+  /** `phantomgrad::book_attach(Tensor[] parameters, str[] names) -> (int, Tensor)` */
+  book_attach(parameters: readonly Tensor[], names: readonly string[]): [number, Tensor];
+  /** `phantomgrad::book_backward(int book, Tensor loss, int token=0) -> ()` */
+  book_backward(book: Int, loss: Tensor, token?: Int): void;
+  book_backward(book: Int, loss: Tensor, options?: { token?: Int }): void;
+  /** `phantomgrad::book_check_attribution(int book, Tensor loss, int sample) -> str` */
+  book_check_attribution(book: Int, loss: Tensor, sample: Int): string;
+  /** `phantomgrad::book_detach(int book) -> ()` */
+  book_detach(book: Int): void;
+  /** `phantomgrad::book_discard(int book) -> ()` */
+  book_discard(book: Int): void;
+  /** `phantomgrad::book_gradient(int book) -> Tensor` */
+  book_gradient(book: Int): Tensor;
+  /** `phantomgrad::book_norms(int book) -> (Tensor, Tensor, Tensor)` */
+  book_norms(book: Int): [Tensor, Tensor, Tensor];
+  /** `phantomgrad::book_parameters_changed(int book) -> ()` */
+  book_parameters_changed(book: Int): void;
+  /** `phantomgrad::book_unused(int book) -> int[]` */
+  book_unused(book: Int): number[];
+  /** `phantomgrad::book_want_norms(int book, bool wanted) -> ()` */
+  book_want_norms(book: Int, wanted: boolean): void;
   /** `phantomgrad::chacha20_block(Tensor key, int counter, Tensor nonce) -> Tensor` */
   chacha20_block(key: Tensor, counter: Int, nonce: Tensor): Tensor;
+  /** `phantomgrad::dropout(Tensor input, float p, *, int seed, int step, int site, Tensor cu_seqlens, Tensor sample_keys) -> Tensor` */
+  dropout(input: Tensor, p: number, options: { seed: Int; step: Int; site: Int; cu_seqlens: Tensor; sample_keys: Tensor }): Tensor;
+  /** `phantomgrad::embedding(Tensor ids, Tensor weight, int padding_id=-1, float scale=1.) -> Tensor` */
+  embedding(ids: Tensor, weight: Tensor, padding_id?: Int, scale?: number): Tensor;
+  embedding(ids: Tensor, weight: Tensor, options?: { padding_id?: Int; scale?: number }): Tensor;
+  /** `phantomgrad::layer_norm(Tensor input, Tensor weight, Tensor? bias=None, float eps=1.0000000000000001e-05) -> Tensor` */
+  layer_norm(input: Tensor, weight: Tensor, bias?: Tensor | null, eps?: number): Tensor;
+  layer_norm(input: Tensor, weight: Tensor, options?: { bias?: Tensor | null; eps?: number }): Tensor;
+  /** `phantomgrad::linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor` */
+  linear(input: Tensor, weight: Tensor, bias?: Tensor | null): Tensor;
+  linear(input: Tensor, weight: Tensor, options?: { bias?: Tensor | null }): Tensor;
   /** `phantomgrad::noise_normals(int noise_source, int count) -> Tensor` */
   noise_normals(noise_source: Int, count: Int): Tensor;
   /** `phantomgrad::noise_source_create(int? insecure_seed=None) -> int` */
@@ -3280,6 +3316,8 @@ export interface PhantomgradOps<Tensor> {
   noise_source_create(options?: { insecure_seed?: Int | null }): number;
   /** `phantomgrad::noise_source_release(int noise_source) -> ()` */
   noise_source_release(noise_source: Int): void;
+  /** `phantomgrad::per_sample(Tensor parameter, int samples) -> Tensor` */
+  per_sample(parameter: Tensor, samples: Int): Tensor;
   /** `phantomgrad::private_adam_(Tensor(a!) parameters, Tensor(b!) exp_avg, Tensor(c!) exp_avg_sq, Tensor(d!) sum, int noise_source, float noise_std, float grid, float divisor, float lr, float beta1, float beta2, float eps, float weight_decay, bool decoupled, int adam_step) -> int` */
   private_adam_(parameters: Tensor, exp_avg: Tensor, exp_avg_sq: Tensor, sum: Tensor, noise_source: Int, noise_std: number, grid: number, divisor: number, lr: number, beta1: number, beta2: number, eps: number, weight_decay: number, decoupled: boolean, adam_step: Int): number;
   /** `phantomgrad::privatise_(Tensor(a!) sum, int noise_source, float noise_std, float grid, float divisor) -> Tensor` */
@@ -3288,6 +3326,12 @@ export interface PhantomgradOps<Tensor> {
   reference_normals(noise_source: Int, count: Int): Tensor;
   /** `phantomgrad::reference_private_adam_(Tensor(a!) parameters, Tensor(b!) exp_avg, Tensor(c!) exp_avg_sq, Tensor(d!) sum, int noise_source, float noise_std, float grid, float divisor, float lr, float beta1, float beta2, float eps, float weight_decay, bool decoupled, int adam_step) -> int` */
   reference_private_adam_(parameters: Tensor, exp_avg: Tensor, exp_avg_sq: Tensor, sum: Tensor, noise_source: Int, noise_std: number, grid: number, divisor: number, lr: number, beta1: number, beta2: number, eps: number, weight_decay: number, decoupled: boolean, adam_step: Int): number;
+  /** `phantomgrad::set_segments(Tensor? cu_seqlens, int token=0) -> ()` */
+  set_segments(cu_seqlens?: Tensor | null, token?: Int): void;
+  set_segments(options?: { cu_seqlens?: Tensor | null; token?: Int }): void;
+  /** `phantomgrad::softmax_cross_entropy_head(Tensor hidden, Tensor table, Tensor targets, Tensor? weights=None, Tensor? bias=None, *, float scale=1., float label_smoothing=0., int padding_id=-1, Tensor? candidates=None, bool mean=False) -> Tensor` */
+  softmax_cross_entropy_head(hidden: Tensor, table: Tensor, targets: Tensor, weights?: Tensor | null, bias?: Tensor | null, options?: { scale?: number; label_smoothing?: number; padding_id?: Int; candidates?: Tensor | null; mean?: boolean }): Tensor;
+  softmax_cross_entropy_head(hidden: Tensor, table: Tensor, targets: Tensor, options?: { weights?: Tensor | null; bias?: Tensor | null; scale?: number; label_smoothing?: number; padding_id?: Int; candidates?: Tensor | null; mean?: boolean }): Tensor;
 }
 
 /** LibTorch's operators as methods of the tensor that is their first argument. */

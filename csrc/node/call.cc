@@ -66,7 +66,8 @@ Arguments read_arguments(napi_env env, const napi_value* values, size_t count) {
 
 // Fills `stack` for one overload. On refusal returns false and, if asked, says why: reasons cost more than the trial,
 // so they are only made when every overload has refused.
-bool bind_arguments(napi_env env, const Overload& overload, const Arguments& arguments, torch::jit::Stack* stack, std::string* why) {
+bool bind_arguments(napi_env env, const Overload& overload, const Arguments& arguments, torch::jit::Stack* stack,
+                    std::string* why) {
   const auto refuse = [&](auto&& reason) {
     if (why != nullptr) *why = reason();
     return false;
@@ -91,9 +92,8 @@ bool bind_arguments(napi_env env, const Overload& overload, const Arguments& arg
     if (given != nullptr) {
       std::optional<c10::IValue> value = from_js(env, param.type, *given);
       if (!value.has_value())
-        return refuse([&] {
-          return param.name + " must be " + spell(param.type) + ", got " + js::describe(env, given->value);
-        });
+        return refuse(
+            [&] { return param.name + " must be " + spell(param.type) + ", got " + js::describe(env, given->value); });
       stack->push_back(*std::move(value));
     } else if (param.fallback.has_value()) {
       stack->push_back(*param.fallback);
@@ -180,7 +180,8 @@ napi_value call_operator(napi_env env, napi_callback_info info) {
   if (napi_get_cb_info(env, info, &count, values, nullptr, &data) != napi_ok) return nullptr;
   const Packet& packet = *static_cast<const Packet*>(data);
   return guarded(env, packet.name.c_str(), [&]() -> napi_value {
-    PG_CHECK(count <= kMost, "ERR_INVALID_ARGUMENT", packet.name, ": ", count, " arguments are more than any operator takes");
+    PG_CHECK(count <= kMost, "ERR_INVALID_ARGUMENT", packet.name, ": ", count,
+             " arguments are more than any operator takes");
     const Arguments arguments = read_arguments(env, values, count);
     torch::jit::Stack stack;  // local: operators may call back into the door from other threads
     for (const Overload& overload : packet.overloads) {

@@ -5,7 +5,8 @@
 
 namespace phantomgrad {
 
-/// The JavaScript function whose data pointer is a Packet: positional arguments, then perhaps one plain object of keywords.
+/// The JavaScript function whose data pointer is a Packet: positional arguments, then perhaps one plain object of
+/// keywords.
 ///
 /// Overloads are tried in order of registration; the first that accepts every argument is called, boxed, with autograd.
 /// An `undefined` argument counts as left out. In-place and out= operators return the very handle they were given.

@@ -31,7 +31,8 @@ bool split_code(const std::string& message, std::string* code, std::string* text
 
 // The CPU allocator reports exhaustion as a plain c10::Error, so the wording is all there is to go by.
 bool is_allocation_failure(const std::string& message) {
-  return message.find("DefaultCPUAllocator") != std::string::npos || message.find("can't allocate memory") != std::string::npos;
+  return message.find("DefaultCPUAllocator") != std::string::npos ||
+         message.find("can't allocate memory") != std::string::npos;
 }
 
 void throw_torch(napi_env env, const char* operation, const std::string& message, bool out_of_memory) noexcept {

@@ -1,9 +1,9 @@
 // The only try/catch of the door: every native function runs inside `guarded`, so that no C++ exception reaches V8.
 #pragma once
 
-#include "js.h"
-
 #include <c10/util/FunctionRef.h>
+
+#include "js.h"
 
 namespace phantomgrad {
 

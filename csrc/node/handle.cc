@@ -32,12 +32,15 @@ napi_value external(napi_env env, std::unique_ptr<Handle> handle) {
   return value;
 }
 
-void close_account(napi_env /*env*/, void* data, void* /*hint*/) { delete static_cast<std::shared_ptr<Account>*>(data); }
+void close_account(napi_env /*env*/, void* data, void* /*hint*/) {
+  delete static_cast<std::shared_ptr<Account>*>(data);
+}
 
 }  // namespace
 
 void open_account(napi_env env) {
-  // Registered again in the same environment (a test runner loads our TypeScript once a file): handles are still out there.
+  // Registered again in the same environment (a test runner loads our TypeScript once a file): handles are still out
+  // there.
   void* known = nullptr;
   js::ok(napi_get_instance_data(env, &known));
   if (known != nullptr) return;

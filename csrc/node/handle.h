@@ -12,9 +12,9 @@
 namespace phantomgrad {
 
 struct Handle {
-  std::shared_ptr<Account> account;  // outlives the environment: finalizers of a dying one still need it
-  at::Tensor tensor;                 // undefined after dispose(), and for generators
-  at::Generator generator;           // undefined for tensors
+  std::shared_ptr<Account> account;     // outlives the environment: finalizers of a dying one still need it
+  at::Tensor tensor;                    // undefined after dispose(), and for generators
+  at::Generator generator;              // undefined for tensors
   c10::StorageImpl* counted = nullptr;  // the storage this handle weighs; only a key, the tensor may have moved on
   bool is_tensor = false, disposed = false;
 };

@@ -40,9 +40,12 @@ bool read_integer(napi_env env, napi_value value, napi_valuetype type, int64_t* 
 
 std::string describe(napi_env env, napi_value value) {
   switch (type_of(env, value)) {
-    case napi_undefined: return "undefined";
-    case napi_null: return "null";
-    case napi_boolean: return "a boolean";
+    case napi_undefined:
+      return "undefined";
+    case napi_null:
+      return "null";
+    case napi_boolean:
+      return "a boolean";
     case napi_number: {
       double x;
       ok(napi_get_value_double(env, value, &x));
@@ -53,11 +56,16 @@ std::string describe(napi_env env, napi_value value) {
       if (shown.size() > 40) shown = shown.substr(0, 37) + "...";
       return "'" + shown + "'";
     }
-    case napi_symbol: return "a symbol";
-    case napi_function: return "a function";
-    case napi_bigint: return "a bigint";
-    case napi_external: return "a Tensor";
-    case napi_object: break;
+    case napi_symbol:
+      return "a symbol";
+    case napi_function:
+      return "a function";
+    case napi_bigint:
+      return "a bigint";
+    case napi_external:
+      return "a Tensor";
+    case napi_object:
+      break;
   }
   if (is_array(env, value)) return "an array of " + std::to_string(length(env, value));
   bool typed;

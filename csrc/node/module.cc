@@ -1,7 +1,8 @@
-// Table of contents of the native side. Everything else is an operator: operator('aten::add'), operator('phantomgrad::linear').
+// Table of contents of the native side. Everything else is an operator: operator('aten::add'),
+// operator('phantomgrad::linear').
 #include "call.h"
-#include "handle.h"
 #include "guard.h"
+#include "handle.h"
 #include "listing.h"
 #include "runtime.h"
 #include "share.h"

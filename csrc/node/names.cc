@@ -11,14 +11,22 @@ namespace {
 
 using c10::ScalarType;
 constexpr std::pair<std::string_view, ScalarType> kDtypes[] = {
-    {"float32", ScalarType::Float},           {"float64", ScalarType::Double},
-    {"int64", ScalarType::Long},              {"int32", ScalarType::Int},
-    {"int16", ScalarType::Short},             {"int8", ScalarType::Char},
-    {"uint8", ScalarType::Byte},              {"bool", ScalarType::Bool},
-    {"bfloat16", ScalarType::BFloat16},       {"float16", ScalarType::Half},
-    {"complex64", ScalarType::ComplexFloat},  {"complex128", ScalarType::ComplexDouble},
-    {"uint16", ScalarType::UInt16},           {"uint32", ScalarType::UInt32},
-    {"uint64", ScalarType::UInt64},           {"float8_e4m3fn", ScalarType::Float8_e4m3fn},
+    {"float32", ScalarType::Float},
+    {"float64", ScalarType::Double},
+    {"int64", ScalarType::Long},
+    {"int32", ScalarType::Int},
+    {"int16", ScalarType::Short},
+    {"int8", ScalarType::Char},
+    {"uint8", ScalarType::Byte},
+    {"bool", ScalarType::Bool},
+    {"bfloat16", ScalarType::BFloat16},
+    {"float16", ScalarType::Half},
+    {"complex64", ScalarType::ComplexFloat},
+    {"complex128", ScalarType::ComplexDouble},
+    {"uint16", ScalarType::UInt16},
+    {"uint32", ScalarType::UInt32},
+    {"uint64", ScalarType::UInt64},
+    {"float8_e4m3fn", ScalarType::Float8_e4m3fn},
     {"float8_e5m2", ScalarType::Float8_e5m2},
 };
 constexpr std::pair<std::string_view, c10::Layout> kLayouts[] = {

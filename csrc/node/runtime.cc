@@ -1,8 +1,8 @@
 // Gradient mode, memory, threads, random numbers.
 #include "runtime.h"
 
-#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Context.h>
+#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
 
@@ -46,7 +46,8 @@ napi_value num_threads(napi_env env, napi_callback_info /*info*/) {
 napi_value set_num_threads(napi_env env, napi_callback_info info) {
   return guarded(env, "setNumThreads", [&] {
     const int64_t count = read_count(env, arguments<1>(env, info)[0], "setNumThreads", "count");
-    PG_CHECK(count >= 1 && count <= 4096, "ERR_INVALID_ARGUMENT", "setNumThreads: count must be from 1 to 4096, got ", count);
+    PG_CHECK(count >= 1 && count <= 4096, "ERR_INVALID_ARGUMENT", "setNumThreads: count must be from 1 to 4096, got ",
+             count);
     at::set_num_threads(static_cast<int>(count));
     return js::undefined(env);
   });

@@ -15,21 +15,33 @@ namespace {
 
 Kind kind_of(const c10::Type& type) {
   switch (type.kind()) {
-    case c10::TypeKind::TensorType: return Kind::kTensor;
-    case c10::TypeKind::NumberType: return Kind::kScalar;
+    case c10::TypeKind::TensorType:
+      return Kind::kTensor;
+    case c10::TypeKind::NumberType:
+      return Kind::kScalar;
     case c10::TypeKind::IntType:
-    case c10::TypeKind::SymIntType: return Kind::kInt;
+    case c10::TypeKind::SymIntType:
+      return Kind::kInt;
     case c10::TypeKind::FloatType:
-    case c10::TypeKind::SymFloatType: return Kind::kFloat;
+    case c10::TypeKind::SymFloatType:
+      return Kind::kFloat;
     case c10::TypeKind::BoolType:
-    case c10::TypeKind::SymBoolType: return Kind::kBool;
-    case c10::TypeKind::StringType: return Kind::kString;
-    case c10::TypeKind::ScalarTypeType: return Kind::kDtype;
-    case c10::TypeKind::LayoutType: return Kind::kLayout;
-    case c10::TypeKind::MemoryFormatType: return Kind::kMemoryFormat;
-    case c10::TypeKind::DeviceObjType: return Kind::kDevice;
-    case c10::TypeKind::GeneratorType: return Kind::kGenerator;
-    default: return Kind::kOpaque;
+    case c10::TypeKind::SymBoolType:
+      return Kind::kBool;
+    case c10::TypeKind::StringType:
+      return Kind::kString;
+    case c10::TypeKind::ScalarTypeType:
+      return Kind::kDtype;
+    case c10::TypeKind::LayoutType:
+      return Kind::kLayout;
+    case c10::TypeKind::MemoryFormatType:
+      return Kind::kMemoryFormat;
+    case c10::TypeKind::DeviceObjType:
+      return Kind::kDevice;
+    case c10::TypeKind::GeneratorType:
+      return Kind::kGenerator;
+    default:
+      return Kind::kOpaque;
   }
 }
 
@@ -56,6 +68,7 @@ Type parse_type(const c10::Argument& argument) {
 // Named tensors register a string overload beside the integer one (sum(x, 'batch')): a plain string would match it.
 bool takes_dimension_names(const c10::FunctionSchema& schema) {
   const std::string& overload = schema.overload_name();
+  if (schema.name().rfind("aten::", 0) != 0) return false;
   return overload.find("Dimname") != std::string::npos || overload.find("dimname") != std::string::npos ||
          overload.find("names") != std::string::npos || overload.find("named") != std::string::npos;
 }
@@ -78,8 +91,10 @@ Overload parse(c10::OperatorHandle op) {
   if (takes_dimension_names(schema)) out.unbindable = "takes dimension names";
   if (schema.is_vararg()) out.unbindable = "takes any number of arguments";
   for (const c10::Argument& argument : schema.arguments()) {
-    Param param{argument.name(), parse_type(argument), argument.kwarg_only(), is_written(argument), argument.default_value()};
-    if (param.type.kind == Kind::kOpaque) out.unbindable = "argument " + param.name + " is " + argument.real_type()->str();
+    Param param{argument.name(), parse_type(argument), argument.kwarg_only(), is_written(argument),
+                argument.default_value()};
+    if (param.type.kind == Kind::kOpaque)
+      out.unbindable = "argument " + param.name + " is " + argument.real_type()->str();
     out.mutates = out.mutates || param.writes;
     out.params.push_back(std::move(param));
   }
@@ -128,8 +143,8 @@ std::vector<std::string> operator_names() {
 }
 
 std::string spell(const Type& type) {
-  static constexpr const char* kNames[] = {"Tensor", "Scalar",       "int",    "float",     "bool",  "str", "ScalarType",
-                                           "Layout", "MemoryFormat", "Device", "Generator", "opaque"};
+  static constexpr const char* kNames[] = {"Tensor",     "Scalar", "int",          "float",  "bool",      "str",
+                                           "ScalarType", "Layout", "MemoryFormat", "Device", "Generator", "opaque"};
   std::string out = kNames[static_cast<size_t>(type.kind)];
   if (type.element_optional) out += "?";
   if (type.list) out += type.fixed < 0 ? "[]" : "[" + std::to_string(type.fixed) + "]";

@@ -86,7 +86,8 @@ napi_value tensor_item(napi_env env, napi_callback_info info) {
     const at::Tensor& tensor = tensor_argument(env, info, "item");
     PG_CHECK(tensor.numel() == 1, "ERR_INVALID_ARGUMENT", "item: the tensor must hold one element, got shape ",
              tensor.sizes());
-    PG_CHECK(!tensor.is_complex(), "ERR_INVALID_ARGUMENT", "item: a complex number has no JavaScript form; use viewAsReal");
+    PG_CHECK(!tensor.is_complex(), "ERR_INVALID_ARGUMENT",
+             "item: a complex number has no JavaScript form; use viewAsReal");
     const c10::Scalar scalar = tensor.item();
     if (scalar.isFloatingPoint()) return js::number(env, scalar.toDouble());
     if (scalar.isBoolean()) return js::number(env, scalar.toBool() ? 1 : 0);

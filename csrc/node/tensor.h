@@ -13,8 +13,9 @@ napi_value tensor_is_leaf(napi_env env, napi_callback_info info);        // isLe
 napi_value tensor_requires_grad(napi_env env, napi_callback_info info);  // requiresGrad(handle): boolean
 napi_value tensor_grad(napi_env env, napi_callback_info info);           // grad(handle): handle | null
 napi_value tensor_set_grad(napi_env env, napi_callback_info info);       // setGrad(handle, handle | null)
-napi_value tensor_backward(napi_env env, napi_callback_info info);  // backward(handle, gradient | null, retainGraph, createGraph)
-napi_value tensor_item(napi_env env, napi_callback_info info);      // item(handle): number | bigint
-napi_value tensor_dispose(napi_env env, napi_callback_info info);   // dispose(handle)
+napi_value tensor_backward(napi_env env,
+                           napi_callback_info info);  // backward(handle, gradient | null, retainGraph, createGraph)
+napi_value tensor_item(napi_env env, napi_callback_info info);     // item(handle): number | bigint
+napi_value tensor_dispose(napi_env env, napi_callback_info info);  // dispose(handle)
 
 }  // namespace phantomgrad

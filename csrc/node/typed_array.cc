@@ -21,8 +21,8 @@ struct Carrier {
 };
 
 constexpr Carrier kCarriers[] = {
-    {c10::kFloat, napi_float32_array}, {c10::kDouble, napi_float64_array},  {c10::kLong, napi_bigint64_array},
-    {c10::kInt, napi_int32_array},     {c10::kShort, napi_int16_array},     {c10::kChar, napi_int8_array},
+    {c10::kFloat, napi_float32_array}, {c10::kDouble, napi_float64_array},     {c10::kLong, napi_bigint64_array},
+    {c10::kInt, napi_int32_array},     {c10::kShort, napi_int16_array},        {c10::kChar, napi_int8_array},
     {c10::kByte, napi_uint8_array},    {c10::kByte, napi_uint8_clamped_array}, {c10::kBool, napi_uint8_array},
     {c10::kHalf, napi_uint16_array},   {c10::kBFloat16, napi_uint16_array},
 };
@@ -36,7 +36,8 @@ bool carries(c10::ScalarType dtype, napi_typedarray_type array) {
 napi_typedarray_type carrier_of(c10::ScalarType dtype) {
   for (const Carrier& carrier : kCarriers)
     if (carrier.dtype == dtype) return carrier.array;
-  refuse("ERR_INVALID_ARGUMENT", "toTypedArray: ", dtype_name(dtype), " has no typed array; convert with to('float32')");
+  refuse("ERR_INVALID_ARGUMENT", "toTypedArray: ", dtype_name(dtype),
+         " has no typed array; convert with to('float32')");
 }
 
 std::vector<int64_t> read_shape(napi_env env, napi_value value) {

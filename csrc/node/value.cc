@@ -32,7 +32,8 @@ Converted number_from_js(napi_env env, const Argument& argument) {
       if (!(x == 0 && std::signbit(x)) && js::read_integer(env, argument.value, argument.type, &integer))
         return c10::IValue(integer);
       return c10::IValue(x);
-    default: return std::nullopt;
+    default:
+      return std::nullopt;
   }
 }
 
@@ -75,8 +76,10 @@ Converted generator_from_js(napi_env env, const Argument& argument) {
 
 Converted element_from_js(napi_env env, Kind kind, const Argument& argument) {
   switch (kind) {
-    case Kind::kTensor: return tensor_from_js(env, argument);
-    case Kind::kScalar: return number_from_js(env, argument);
+    case Kind::kTensor:
+      return tensor_from_js(env, argument);
+    case Kind::kScalar:
+      return number_from_js(env, argument);
     case Kind::kInt: {
       int64_t x;
       if (!js::read_integer(env, argument.value, argument.type, &x)) return std::nullopt;
@@ -97,24 +100,36 @@ Converted element_from_js(napi_env env, Kind kind, const Argument& argument) {
     case Kind::kString:
       if (argument.type != napi_string) return std::nullopt;
       return c10::IValue(js::text(env, argument.value));
-    case Kind::kDtype: return enum_from_js(env, argument, dtype_from_name, c10::ScalarType::NumOptions);
-    case Kind::kLayout: return enum_from_js(env, argument, layout_from_name, c10::Layout::NumOptions);
-    case Kind::kMemoryFormat: return enum_from_js(env, argument, memory_format_from_name, c10::MemoryFormat::NumOptions);
-    case Kind::kDevice: return device_from_js(env, argument);
-    case Kind::kGenerator: return generator_from_js(env, argument);
-    case Kind::kOpaque: return std::nullopt;
+    case Kind::kDtype:
+      return enum_from_js(env, argument, dtype_from_name, c10::ScalarType::NumOptions);
+    case Kind::kLayout:
+      return enum_from_js(env, argument, layout_from_name, c10::Layout::NumOptions);
+    case Kind::kMemoryFormat:
+      return enum_from_js(env, argument, memory_format_from_name, c10::MemoryFormat::NumOptions);
+    case Kind::kDevice:
+      return device_from_js(env, argument);
+    case Kind::kGenerator:
+      return generator_from_js(env, argument);
+    case Kind::kOpaque:
+      return std::nullopt;
   }
   return std::nullopt;
 }
 
 c10::TypePtr element_type(const Type& type) {
   switch (type.kind) {
-    case Kind::kTensor: return c10::TensorType::get();
-    case Kind::kScalar: return c10::NumberType::get();
-    case Kind::kFloat: return c10::FloatType::get();
-    case Kind::kBool: return c10::BoolType::get();
-    case Kind::kString: return c10::StringType::get();
-    default: return c10::IntType::get();
+    case Kind::kTensor:
+      return c10::TensorType::get();
+    case Kind::kScalar:
+      return c10::NumberType::get();
+    case Kind::kFloat:
+      return c10::FloatType::get();
+    case Kind::kBool:
+      return c10::BoolType::get();
+    case Kind::kString:
+      return c10::StringType::get();
+    default:
+      return c10::IntType::get();
   }
 }
 

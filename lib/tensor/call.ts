@@ -25,7 +25,10 @@ function lower(value: unknown): unknown {
   // Native code refuses these by name; taken for keywords they would be ignored in silence.
   if (ArrayBuffer.isView(value) || types.isExternal(value)) return value;
   if (!isPlainObject(value)) {
-    raise('ERR_INVALID_ARGUMENT', `an operator takes no ${value.constructor.name}: pass tensors, numbers, strings, arrays or one plain object of keywords.`);
+    raise(
+      'ERR_INVALID_ARGUMENT',
+      `an operator takes no ${value.constructor.name}: pass tensors, numbers, strings, arrays or one plain object of keywords.`,
+    );
   }
   const keywords: Record<string, unknown> = {};
   for (const [key, item] of Object.entries(value)) keywords[key] = lower(item);
@@ -82,7 +85,8 @@ export function mayReturnArgument(name: string): boolean {
 }
 
 /**
- * The operator `name` («phantomgrad::linear») as a function; looked up at its first call, so that making it opens nothing.
+ * The operator `name` («phantomgrad::linear») as a function; looked up at its first call, so that making it opens
+ * nothing.
  *
  * @throws ERR_INVALID_ARGUMENT at the first call if there is no such operator
  */

@@ -5,16 +5,11 @@ import { raise } from '../errors';
 
 export type { DType };
 
-/** What `toTypedArray` returns: float16 and bfloat16 as bit patterns in a Uint16Array, bool as 0 and 1 in a Uint8Array. */
+/**
+ * What `toTypedArray` returns: float16 and bfloat16 as bit patterns in a Uint16Array, bool as 0 and 1 in a Uint8Array.
+ */
 export type TensorArray =
-  | Float32Array
-  | Float64Array
-  | BigInt64Array
-  | Int32Array
-  | Int16Array
-  | Int8Array
-  | Uint8Array
-  | Uint16Array;
+  Float32Array | Float64Array | BigInt64Array | Int32Array | Int16Array | Int8Array | Uint8Array | Uint16Array;
 
 // By tag and not by instanceof: inside a vm context (Jest) the classes are others.
 const DTYPE_OF_ARRAY: Readonly<Record<string, DType>> = {
@@ -33,7 +28,10 @@ export function arrayTag(array: ArrayBufferView): string {
   return Object.prototype.toString.call(array).slice(8, -1);
 }
 
-/** The element type that a typed array stands for by itself. @throws ERR_INVALID_ARGUMENT for one that is ambiguous or has none. */
+/**
+ * The element type that a typed array stands for by itself.
+ * @throws ERR_INVALID_ARGUMENT for one that is ambiguous or has none.
+ */
 export function dtypeOfArray(array: ArrayBufferView): DType {
   const tag = arrayTag(array);
   const dtype = DTYPE_OF_ARRAY[tag];

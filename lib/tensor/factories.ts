@@ -60,10 +60,12 @@ function finish(tensor: Tensor, options: TensorOptions, dtype: DType): Tensor {
  * @param shape Default: one dimension.
  * @param dtype Default: the array's own element type. A Uint16Array needs 'float16' or 'bfloat16' (bit patterns), a
  *   Uint8Array may be 'bool'; any other difference converts the values.
- * @throws ERR_INVALID_ARGUMENT if the shape does not hold the elements (a detached buffer has none), or the array has no dtype
+ * @throws ERR_INVALID_ARGUMENT if the shape does not hold the elements (a detached buffer has none), or the array has
+ * no dtype
  */
 export function fromTypedArray(array: ArrayBufferView, shape?: readonly number[], dtype?: DType): Tensor {
-  if (!ArrayBuffer.isView(array)) raise('ERR_INVALID_ARGUMENT', `fromTypedArray: expected a typed array, got ${typeof array}.`);
+  if (!ArrayBuffer.isView(array))
+    raise('ERR_INVALID_ARGUMENT', `fromTypedArray: expected a typed array, got ${typeof array}.`);
   const own = dtype !== undefined && carries(array, dtype) ? dtype : dtypeOfArray(array);
   const size = shape ?? [(array as unknown as { length: number }).length];
   return finish(new Tensor(core().fromTypedArray(array, size, own)), {}, dtype ?? own);
@@ -72,11 +74,13 @@ export function fromTypedArray(array: ArrayBufferView, shape?: readonly number[]
 /**
  * A tensor of the given values.
  *
- * @param values A number, evenly nested arrays of numbers, or a typed array. Default dtype: float32 for numbers, bool for
+ * @param values A number, evenly nested arrays of numbers, or a typed array. Default dtype: float32 for numbers, bool
+ * for
  *   booleans, int64 for bigints, a typed array's own.
  * @param options.shape For flat values: what to reshape them to.
  * @throws ERR_INVALID_ARGUMENT for uneven rows, or values that an integer dtype cannot hold
- * @example tensor([[1, 2], [3, 4]])   tensor([1, 2], { dtype: 'int64' })   tensor(new Float64Array(6), { shape: [2, 3] })
+ * @example tensor([[1, 2], [3, 4]])   tensor([1, 2], { dtype: 'int64' })   tensor(new Float64Array(6), { shape: [2, 3]
+ * })
  */
 export function tensor(
   values: NestedInput | ArrayBufferView,
@@ -95,21 +99,24 @@ export function tensor(
   return finish(new Tensor(core().fromTypedArray(carrier, size, integer ? 'int64' : 'float64')), options, dtype);
 }
 
-function factory<Args extends readonly unknown[]>(name: string): (args: Args, options: TensorOptions & { generator?: Generator }) => Tensor {
+function factory(name: string) {
   const call = operator(name);
-  return (args, { dtype = 'float32', device = 'cpu', requiresGrad = false, generator }) => {
+  return (
+    args: readonly unknown[],
+    { dtype = 'float32', device = 'cpu', requiresGrad = false, generator }: TensorOptions & { generator?: Generator },
+  ) => {
     const out = call(...args, { dtype, device, ...(generator === undefined ? {} : { generator }) }) as Tensor;
     return requiresGrad ? out.requiresGrad_() : out;
   };
 }
 
-const makeZeros = factory<[readonly number[]]>('aten::zeros');
-const makeOnes = factory<[readonly number[]]>('aten::ones');
-const makeFull = factory<[readonly number[], number | bigint | boolean]>('aten::full');
-const makeEmpty = factory<[readonly number[]]>('aten::empty');
-const makeArange = factory<readonly (number | bigint)[]>('aten::arange');
-const makeRandn = factory<[readonly number[]]>('aten::randn');
-const makeRand = factory<[readonly number[]]>('aten::rand');
+const makeZeros = factory('aten::zeros');
+const makeOnes = factory('aten::ones');
+const makeFull = factory('aten::full');
+const makeEmpty = factory('aten::empty');
+const makeArange = factory('aten::arange');
+const makeRandn = factory('aten::randn');
+const makeRand = factory('aten::rand');
 
 export function zeros(shape: readonly number[], options: TensorOptions = {}): Tensor {
   return makeZeros([shape], options);
@@ -132,7 +139,7 @@ export function empty(shape: readonly number[], options: TensorOptions = {}): Te
 export function arange(...args: readonly (number | bigint | TensorOptions)[]): Tensor {
   const last = args[args.length - 1];
   const options = typeof last === 'object' ? last : {};
-  return makeArange((typeof last === 'object' ? args.slice(0, -1) : args) as readonly (number | bigint)[], options);
+  return makeArange(typeof last === 'object' ? args.slice(0, -1) : args, options);
 }
 
 /** Normal random numbers, mean 0 and variance 1. */
@@ -145,7 +152,10 @@ export function rand(shape: readonly number[], options: TensorOptions & { genera
   return makeRand([shape], options);
 }
 
-/** The tensor behind a number from `tensor.share()` of another Worker. @throws ERR_INVALID_ARGUMENT if it is unknown or was claimed before */
+/**
+ * The tensor behind a number from `tensor.share()` of another Worker.
+ * @throws ERR_INVALID_ARGUMENT if it is unknown or was claimed before
+ */
 export function fromShared(token: number): Tensor {
   return new Tensor(core().fromShared(token));
 }

@@ -1,4 +1,5 @@
-// The only road from a Tensor or a Generator to its handle and back. The classes fill it in, so that calls import neither.
+// The only road from a Tensor or a Generator to its handle and back. The classes fill it in, so that calls import
+// neither.
 
 import type { Handle } from './native';
 import type { Tensor } from './tensor';

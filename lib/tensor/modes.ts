@@ -12,7 +12,10 @@ function withGrad<T>(enabled: boolean, body: () => T): T {
     const result = body();
     if (typeof (result as { then?: unknown } | null | undefined)?.then === 'function') {
       void Promise.resolve(result).catch(() => undefined);
-      raise('ERR_INVALID_ARGUMENT', 'noGrad: the function returned a promise; the mode would end at its first await. Put noGrad around the synchronous parts.');
+      raise(
+        'ERR_INVALID_ARGUMENT',
+        'noGrad: the function returned a promise; the mode would end at its first await. Put noGrad around the synchronous parts.',
+      );
     }
     return result;
   } finally {
@@ -20,12 +23,18 @@ function withGrad<T>(enabled: boolean, body: () => T): T {
   }
 }
 
-/** Runs the synchronous `body` without recording gradients, on this thread only. @throws ERR_INVALID_ARGUMENT if it returns a promise */
+/**
+ * Runs the synchronous `body` without recording gradients, on this thread only.
+ * @throws ERR_INVALID_ARGUMENT if it returns a promise
+ */
 export function noGrad<T>(body: () => T): T {
   return withGrad(false, body);
 }
 
-/** Runs the synchronous `body` with gradients recorded, inside a surrounding {@link noGrad}. @throws ERR_INVALID_ARGUMENT if it returns a promise */
+/**
+ * Runs the synchronous `body` with gradients recorded, inside a surrounding {@link noGrad}.
+ * @throws ERR_INVALID_ARGUMENT if it returns a promise
+ */
 export function enableGrad<T>(body: () => T): T {
   return withGrad(true, body);
 }
@@ -49,7 +58,9 @@ export function numThreads(): number {
   return core().numThreads();
 }
 
-/** Sets the threads that one operator may use, from 1. In a Worker set 1: every thread that computes has its own team. */
+/**
+ * Sets the threads that one operator may use, from 1. In a Worker set 1: every thread that computes has its own team.
+ */
 export function setNumThreads(count: number): void {
   core().setNumThreads(count);
 }

@@ -10,7 +10,9 @@ export type Handle = object & { readonly __handle: unique symbol };
 /** An operator of the dispatcher: positional arguments, then perhaps one object of keywords. */
 export type NativeOperator = (...args: unknown[]) => unknown;
 
-/** One overload, as {@link Native.schemas} lists it. `unbindable` says why JavaScript cannot call it; empty if it can. */
+/**
+ * One overload, as {@link Native.schemas} lists it. `unbindable` says why JavaScript cannot call it; empty if it can.
+ */
 export interface OverloadListing {
   readonly overload: string;
   readonly schema: string;

@@ -20,7 +20,10 @@ function shapeOf(nested: NestedInput): number[] {
   return shape;
 }
 
-/** Shape and flat values of a nested array. @throws ERR_INVALID_ARGUMENT if rows differ in length or a value is no number */
+/**
+ * Shape and flat values of a nested array.
+ * @throws ERR_INVALID_ARGUMENT if rows differ in length or a value is no number
+ */
 export function flatten(nested: NestedInput): { shape: number[]; values: (number | bigint | boolean)[] } {
   const shape = shapeOf(nested);
   const values: (number | bigint | boolean)[] = [];
@@ -28,14 +31,20 @@ export function flatten(nested: NestedInput): { shape: number[]; values: (number
     if (depth === shape.length) {
       const type = typeof level;
       if (type !== 'number' && type !== 'bigint' && type !== 'boolean') {
-        raise('ERR_INVALID_ARGUMENT', `tensor: expected a number at depth ${depth}, got ${Array.isArray(level) ? 'an array' : type}.`);
+        raise(
+          'ERR_INVALID_ARGUMENT',
+          `tensor: expected a number at depth ${depth}, got ${Array.isArray(level) ? 'an array' : type}.`,
+        );
       }
       values.push(level as number | bigint | boolean);
       return;
     }
     const length = Array.isArray(level) ? level.length : -1;
     if (length !== shape[depth]) {
-      raise('ERR_INVALID_ARGUMENT', `tensor: rows must have equal lengths, expected ${shape[depth]} at depth ${depth}, got ${length < 0 ? 'a number' : length}.`);
+      raise(
+        'ERR_INVALID_ARGUMENT',
+        `tensor: rows must have equal lengths, expected ${shape[depth]} at depth ${depth}, got ${length < 0 ? 'a number' : length}.`,
+      );
     }
     for (const item of level as readonly NestedInput[]) walk(item, depth + 1);
   };
@@ -51,7 +60,10 @@ function exact(value: number | bigint): number {
   return number;
 }
 
-/** Values in row-major order as nested arrays of `shape`. @throws ERR_INVALID_ARGUMENT if a bigint is not exact as a number */
+/**
+ * Values in row-major order as nested arrays of `shape`.
+ * @throws ERR_INVALID_ARGUMENT if a bigint is not exact as a number
+ */
 export function nest(values: TensorArray, shape: readonly number[]): Nested {
   let next = 0;
   const build = (depth: number): Nested => {

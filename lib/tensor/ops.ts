@@ -18,7 +18,14 @@ export interface TorchOps {
 type OperatorFunction = (...args: unknown[]) => unknown;
 
 // What consoles, promises and test runners ask any object for.
-const NOT_NAMES: ReadonlySet<string> = new Set(['then', 'toJSON', 'constructor', 'asymmetricMatch', '$$typeof', 'nodeType']);
+const NOT_NAMES: ReadonlySet<string> = new Set([
+  'then',
+  'toJSON',
+  'constructor',
+  'asymmetricMatch',
+  '$$typeof',
+  'nodeType',
+]);
 
 function namespace(name: string): object {
   return new Proxy<Record<string, OperatorFunction>>(Object.create(null) as Record<string, OperatorFunction>, {

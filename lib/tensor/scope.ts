@@ -14,8 +14,8 @@ let innermost: Scope | undefined;
 function visit(value: unknown, seen: Set<object>, found: (tensor: Tensor) => void): void {
   if (typeof value !== 'object' || value === null || seen.has(value) || ArrayBuffer.isView(value)) return;
   seen.add(value);
-  if (isTensor(value)) return found(value);
-  if (types.isMap(value)) {
+  if (isTensor(value)) found(value);
+  else if (types.isMap(value)) {
     for (const [key, item] of value) {
       visit(key, seen, found);
       visit(item, seen, found);
@@ -28,9 +28,16 @@ function visit(value: unknown, seen: Set<object>, found: (tensor: Tensor) => voi
 }
 
 // Set by Tensor, which this file must not import.
-let isTensor: (value: object) => value is Tensor = (value): value is Tensor => false;
+let isTensor: (value: object) => value is Tensor = (_value): _value is Tensor => false;
 export function setTensorTest(test: (value: object) => value is Tensor): void {
   isTensor = test;
+}
+
+/** Makes `next` the scope that owns new tensors; returns the one before. */
+function enter(next: Scope | undefined): Scope | undefined {
+  const before = innermost;
+  innermost = next;
+  return before;
 }
 
 /**
@@ -55,7 +62,10 @@ export class Scope {
     return tensor;
   }
 
-  /** Takes the tensors in `value` (a tensor, or arrays, maps and objects of them) out of this scope, to the surrounding one. */
+  /**
+   * Takes the tensors in `value` (a tensor, or arrays, maps and objects of them) out of this scope, to the surrounding
+   * one.
+   */
   keep<T>(value: T): T {
     const out = new Set<Tensor>();
     visit(value, new Set(), (tensor) => out.add(tensor));
@@ -69,15 +79,17 @@ export class Scope {
     return value;
   }
 
-  /** Runs the synchronous `body`; what it makes belongs to this scope, what it returns too. @throws ERR_INVALID_ARGUMENT if it returns a promise */
+  /**
+   * Runs the synchronous `body`; what it makes belongs to this scope, what it returns too.
+   * @throws ERR_INVALID_ARGUMENT if it returns a promise
+   */
   run<T>(body: () => T): T {
     if (!this.#open) raise('ERR_INVALID_ARGUMENT', 'Scope.run: the scope is closed.');
-    const before = innermost;
-    innermost = this;
+    const before = enter(this);
     try {
       return refusePromise('Scope.run', body());
     } finally {
-      innermost = before;
+      enter(before);
     }
   }
 
@@ -86,7 +98,7 @@ export class Scope {
     if (!this.#open) return;
     while (innermost !== undefined && innermost !== this && innermost.#isInside(this)) innermost.close();
     this.#open = false;
-    if (innermost === this) innermost = this.#outer;
+    if (innermost === this) enter(this.#outer);
     for (const tensor of this.#tensors) if (!kept.has(tensor)) tensor.dispose();
     this.#tensors = [];
   }
@@ -105,7 +117,10 @@ function refusePromise<T>(operation: string, value: T): T {
   if (typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function') {
     // The promise's own failure would otherwise be reported as unhandled, and hide this one.
     void Promise.resolve(value).catch(() => undefined);
-    raise('ERR_INVALID_ARGUMENT', `${operation}: the function returned a promise; use tidyAsync, whose scope outlives an await.`);
+    raise(
+      'ERR_INVALID_ARGUMENT',
+      `${operation}: the function returned a promise; use tidyAsync, whose scope outlives an await.`,
+    );
   }
   return value;
 }
@@ -115,16 +130,23 @@ export function trackInnermost(tensor: Tensor): void {
   if (innermost !== undefined) innermost.track(tensor);
 }
 
-/** Takes a tensor out of every scope for good: it lives until `dispose()`, or until it is collected. Parameters are kept from birth. */
+/**
+ * Takes a tensor out of every scope for good: it lives until `dispose()`, or until it is collected. Parameters are
+ * kept from birth.
+ */
 export function keep<T extends Tensor>(tensor: T): T {
   kept.add(tensor);
   return tensor;
 }
 
-/** Opens a scope that owns every tensor made until it closes. Close it in the same synchronous stretch; see {@link tidyAsync}. */
+/**
+ * Opens a scope that owns every tensor made until it closes. Close it in the same synchronous stretch; see {@link
+ * tidyAsync}.
+ */
 export function scope(): Scope {
-  innermost = new Scope(innermost);
-  return innermost;
+  const own = new Scope(innermost);
+  enter(own);
+  return own;
 }
 
 /**
@@ -146,7 +168,8 @@ export function tidy<T>(body: () => T): T {
  * {@link tidy} across awaits. A global stack cannot follow asynchronous code, so the scope is handed over:
  * only what is made inside `scope.run(…)` or given to `scope.track(…)` belongs to it.
  *
- * @example await tidyAsync(async (scope) => { const a = scope.run(() => x.mul(2)); await save(a); return scope.run(() => a.sum()); })
+ * @example await tidyAsync(async (scope) => { const a = scope.run(() => x.mul(2)); await save(a); return scope.run(()
+ * => a.sum()); })
  */
 export async function tidyAsync<T>(body: (scope: Scope) => Promise<T>): Promise<T> {
   const own = new Scope(undefined);

@@ -1,4 +1,5 @@
-// The Tensor class: a handle, what it is, its value and its gradient. Every operator of LibTorch is a method (methods.ts).
+// The Tensor class: a handle, what it is, its value and its gradient. Every operator of LibTorch is a method
+// (methods.ts).
 
 import { inspect } from 'node:util';
 
@@ -86,7 +87,10 @@ export class Tensor {
     this.requiresGrad_(required);
   }
 
-  /** Asks autograd to record operations on this leaf (or to stop). Returns the tensor itself. @throws ERR_TORCH for integers, or if it is no leaf */
+  /**
+   * Asks autograd to record operations on this leaf (or to stop). Returns the tensor itself.
+   * @throws ERR_TORCH for integers, or if it is no leaf
+   */
   requiresGrad_(required = true): this {
     return setRequiresGrad(this, required) as this;
   }
@@ -97,7 +101,10 @@ export class Tensor {
     return handle === null ? null : new Tensor(handle);
   }
 
-  /** `x.grad = null` drops the gradient. @throws ERR_INVALID_ARGUMENT if shape, dtype or device differ from the tensor's */
+  /**
+   * `x.grad = null` drops the gradient.
+   * @throws ERR_INVALID_ARGUMENT if shape, dtype or device differ from the tensor's
+   */
   set grad(value: Tensor | null) {
     core().setGrad(this.#handle, value === null ? null : value.#handle);
   }
@@ -108,12 +115,18 @@ export class Tensor {
    * @param gradient What the tensor is multiplied with, same shape; may be left out for one element.
    * @throws ERR_BACKWARD_OUTSIDE_STEP while a privacy engine is attached; ERR_TORCH
    */
-  backward(gradient?: Tensor | null, options: { readonly retainGraph?: boolean; readonly createGraph?: boolean } = {}): void {
+  backward(
+    gradient: Tensor | null = null,
+    options: { readonly retainGraph?: boolean; readonly createGraph?: boolean } = {},
+  ): void {
     const { createGraph = false, retainGraph = createGraph } = options;
-    core().backward(this.#handle, gradient == null ? null : gradient.#handle, retainGraph, createGraph);
+    core().backward(this.#handle, gradient === null ? null : gradient.#handle, retainGraph, createGraph);
   }
 
-  /** The value of a tensor with one element; a bool is 0 or 1. @throws ERR_INVALID_ARGUMENT if it has more, or if a number would not be exact */
+  /**
+   * The value of a tensor with one element; a bool is 0 or 1.
+   * @throws ERR_INVALID_ARGUMENT if it has more, or if a number would not be exact
+   */
   item(): number {
     const value = core().item(this.#handle);
     if (typeof value === 'bigint') {
@@ -122,7 +135,10 @@ export class Tensor {
     return value;
   }
 
-  /** The value of an integer tensor with one element. @throws ERR_INVALID_ARGUMENT if it has more, or is not a whole number */
+  /**
+   * The value of an integer tensor with one element.
+   * @throws ERR_INVALID_ARGUMENT if it has more, or is not a whole number
+   */
   itemBigInt(): bigint {
     const value = core().item(this.#handle);
     if (typeof value === 'number' && !Number.isInteger(value)) {
@@ -131,12 +147,18 @@ export class Tensor {
     return BigInt(value);
   }
 
-  /** A copy of the values in row-major order. @throws ERR_INVALID_ARGUMENT for dtypes without a typed array (complex, float8) */
+  /**
+   * A copy of the values in row-major order.
+   * @throws ERR_INVALID_ARGUMENT for dtypes without a typed array (complex, float8)
+   */
   toTypedArray(): TensorArray {
     return core().toTypedArray(this.#handle) as TensorArray;
   }
 
-  /** The values as nested arrays of numbers; a number for a tensor without dimensions. @throws ERR_INVALID_ARGUMENT if an int64 is not exact */
+  /**
+   * The values as nested arrays of numbers; a number for a tensor without dimensions.
+   * @throws ERR_INVALID_ARGUMENT if an int64 is not exact
+   */
   toArray(): Nested {
     const half = this.dtype === 'float16' || this.dtype === 'bfloat16';
     if (!half) return nest(this.toTypedArray(), this.shape);
@@ -144,7 +166,10 @@ export class Tensor {
     return nest(wide.toTypedArray(), this.shape);
   }
 
-  /** The tensor as another dtype or on another device; the tensor's own memory where nothing changes. @example x.to('float64'); x.to('cuda:0'); x.to(other) */
+  /**
+   * The tensor as another dtype or on another device; the tensor's own memory where nothing changes.
+   * @example x.to('float64'); x.to('cuda:0'); x.to(other)
+   */
   to(target: DType | Tensor | (string & {}) | ToOptions, options: ToOptions = {}): Tensor {
     if (target instanceof Tensor) return convert(this, target, options) as Tensor;
     if (typeof target !== 'string') return convert(this, { ...target, ...options }) as Tensor;
@@ -152,7 +177,10 @@ export class Tensor {
     return convert(this, { [keyword]: target, ...options }) as Tensor;
   }
 
-  /** Hands the tensor's memory to another Worker: send the number there and call `fromShared(number)`, once. Nothing is copied; gradients do not cross. */
+  /**
+   * Hands the tensor's memory to another Worker: send the number there and call `fromShared(number)`, once. Nothing is
+   * copied; gradients do not cross.
+   */
   share(): number {
     return core().share(this.#handle);
   }
@@ -161,7 +189,9 @@ export class Tensor {
     return this.#disposed;
   }
 
-  /** Gives the memory back now. What shares it (views, gradients, graphs) keeps it alive. Disposing twice is allowed. */
+  /**
+   * Gives the memory back now. What shares it (views, gradients, graphs) keeps it alive. Disposing twice is allowed.
+   */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
@@ -185,5 +215,5 @@ export class Tensor {
 
 const setRequiresGrad = operator('aten::requires_grad_');
 
-// eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- see above
+// eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging, @typescript-eslint/no-empty-object-type -- see above
 export interface Tensor extends TensorMethods<Tensor> {}
