@@ -23,17 +23,22 @@ export interface SetupOptions {
   readonly wheels?: readonly Wheel[];
 }
 
+// From 20.3 on pip takes several --platform.
+const OLDEST_PIP = [20, 3];
+
 function pythonWithPip(env: Environment): string {
+  const refused: string[] = [];
   for (const python of pythons(env)) {
-    const { status } = spawnSync(python, ['-m', 'pip', '--version'], {
-      env: env,
-      stdio: 'ignore',
-    });
-    if (status === 0) return python;
+    const { status, stdout } = spawnSync(python, ['-m', 'pip', '--version'], { env, encoding: 'utf8' });
+    const version = /^pip (\d+)\.(\d+)/.exec(stdout ?? '')?.slice(1).map(Number);
+    if (status !== 0 || version === undefined) refused.push(`${python} has no pip`);
+    else if (version[0]! * 1000 + version[1]! < OLDEST_PIP[0]! * 1000 + OLDEST_PIP[1]!) {
+      refused.push(`${python} has pip ${version.join('.')}, older than ${OLDEST_PIP.join('.')}`);
+    } else return python;
   }
   return raise(
     'ERR_DOWNLOAD',
-    `LibTorch is downloaded with pip, but none of ${pythons(env).join(', ')} has it. ` +
+    `LibTorch is downloaded with pip, but ${refused.join(', ')}. ` +
       'Install Python 3 with pip (Debian: apt install python3-pip), name an interpreter in PHANTOMGRAD_PYTHON, ' +
       'or set LIBTORCH to a LibTorch that you have.',
   );

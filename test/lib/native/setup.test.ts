@@ -18,8 +18,14 @@ const log = (): void => undefined;
 let house: Wheelhouse;
 let store: string;
 
-beforeEach(async () => {
-  house = await wheelhouse(temporaryFolder());
+let user: (home: string) => Wheelhouse;
+
+beforeAll(async () => {
+  user = await wheelhouse(temporaryFolder());
+});
+
+beforeEach(() => {
+  house = user(temporaryFolder());
   store = `${libtorchFolder(house.env)}.wheels`;
 });
 

@@ -18,7 +18,7 @@ with zipfile.ZipFile(path, 'w') as archive:
 // `python -m pip download` in a few milliseconds: copies the wheel that is asked for, and counts.
 const QUICK_PIP = `#!/bin/sh
 [ "$1" = -m ] || exec python3 "$@"
-[ "$3" = download ] || exit 0
+if [ "$3" = --version ]; then echo 'pip 24.0 from here (python 3.11)'; exit; fi
 echo download >> 'LOG'
 sleep 0.1
 while [ $# -gt 1 ]; do
@@ -54,8 +54,8 @@ export interface Wheelhouse {
   downloads(): number;
 }
 
-/** Two wheels, as in the real table, and a Python whose pip is quick and counts. With `PHANTOMGRAD_PYTHON: 'python3'` the real pip works too. */
-export async function wheelhouse(home: string): Promise<Wheelhouse> {
+/** Two wheels, as in the real table; each user (a home folder) gets an own cache and a Python whose pip is quick and counts. With `PHANTOMGRAD_PYTHON: 'python3'` the real pip works too. */
+export async function wheelhouse(home: string): Promise<(home: string) => Wheelhouse> {
   const folder = join(home, 'wheelhouse');
   mkdirSync(folder, { recursive: true });
   const wheels = [
@@ -69,19 +69,21 @@ export async function wheelhouse(home: string): Promise<Wheelhouse> {
       'functorch/left_out.py': '',
     }),
   ];
-  const log = join(home, 'downloads');
-  writeFileSync(log, '');
-  const python = join(home, 'python');
-  writeFileSync(python, QUICK_PIP.replaceAll('HOUSE', folder).replaceAll('LOG', log));
-  chmodSync(python, 0o755);
-  const env = {
-    PATH: process.env.PATH,
-    HOME: home,
-    PHANTOMGRAD_PYTHON: python,
-    PHANTOMGRAD_CACHE: join(home, 'cache'),
-    PIP_NO_INDEX: '1',
-    PIP_FIND_LINKS: folder,
-    PIP_CONFIG_FILE: '/dev/null',
+  return (user) => {
+    const log = join(user, 'downloads');
+    writeFileSync(log, '');
+    const python = join(user, 'python');
+    writeFileSync(python, QUICK_PIP.replaceAll('HOUSE', folder).replaceAll('LOG', log));
+    chmodSync(python, 0o755);
+    const env = {
+      PATH: process.env.PATH,
+      HOME: user,
+      PHANTOMGRAD_PYTHON: python,
+      PHANTOMGRAD_CACHE: join(user, 'cache'),
+      PIP_NO_INDEX: '1',
+      PIP_FIND_LINKS: folder,
+      PIP_CONFIG_FILE: '/dev/null',
+    };
+    return { wheels, env, downloads: () => readFileSync(log, 'utf8').split('\n').length - 1 };
   };
-  return { wheels, env, downloads: () => readFileSync(log, 'utf8').split('\n').length - 1 };
 }
