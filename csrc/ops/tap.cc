@@ -16,28 +16,39 @@ struct Call : torch::CustomClassHolder {
   std::shared_ptr<Operation> operation;
   std::vector<BookEntry> entries;
   std::vector<bool> needed;
+
+  /// The node sees only the inputs that are there; the operation sees all of them.
+  std::vector<at::Tensor> spread(at::TensorList present) const {
+    std::vector<at::Tensor> all(inputs, at::Tensor());
+    for (size_t i = 0; i < positions.size(); ++i) all[positions[i]] = present[i];
+    return all;
+  }
+
+  std::vector<size_t> positions;
+  size_t inputs = 0;
 };
 
 struct Tap : torch::autograd::Function<Tap> {
-  static at::Tensor forward(AutogradContext* context, const c10::intrusive_ptr<Call>& call, at::TensorList inputs) {
-    at::Tensor output = call->operation->forward(inputs.vec(), call->entries, call->needed);
-    context->save_for_backward(inputs.vec());
+  static at::Tensor forward(AutogradContext* context, const c10::intrusive_ptr<Call>& call, at::TensorList present) {
+    at::Tensor output = call->operation->forward(call->spread(present), call->entries, call->needed);
+    context->save_for_backward(present.vec());
     context->saved_data["call"] = c10::IValue::make_capsule(call);
     context->set_materialize_grads(false);
     return output;
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
-    const variable_list inputs = context->get_saved_variables();
-    variable_list result(inputs.size() + 1);
+    const variable_list present = context->get_saved_variables();
+    variable_list result(present.size() + 1);
     if (!gradients[0].defined()) return result;
     const auto call = c10::static_intrusive_pointer_cast<Call>(context->saved_data["call"].toCapsule());
     PG_CHECK(call->operation != nullptr, "ERR_BACKWARD_OUTSIDE_STEP",
              "step: the loss has already been used. Compute it again for another step.");
+    const std::vector<at::Tensor> inputs = call->spread(present);
     std::vector<at::Tensor> values(inputs.size());
     Sink sink(call->entries, call->needed, values);
     call->operation->backward(inputs, gradients[0].contiguous(), sink);
-    for (size_t i = 0; i < values.size(); ++i) result[i + 1] = values[i];
+    for (size_t i = 0; i < present.size(); ++i) result[i + 1] = values[call->positions[i]];
     // Inside a step the graph is used once: what the operation keeps (a head's logits, say) goes with the uses, even
     // while the caller still holds the loss.
     for (const BookEntry& entry : call->entries)
@@ -73,7 +84,14 @@ at::Tensor tap(std::shared_ptr<Operation> operation, std::vector<at::Tensor> inp
   call->operation = std::move(operation);
   call->entries = std::move(entries);
   call->needed = std::move(needed);
-  return Tap::apply(call, at::TensorList(inputs));
+  call->inputs = inputs.size();
+  std::vector<at::Tensor> present;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (!inputs[i].defined()) continue;
+    call->positions.push_back(i);
+    present.push_back(inputs[i]);
+  }
+  return Tap::apply(call, at::TensorList(present));
 }
 
 }  // namespace phantomgrad
