@@ -115,7 +115,7 @@ at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::T
   if (dropout > 0) {
     PG_CHECK(sample_keys.has_value() && sample_keys->numel() == segments.count(), "ERR_INVALID_ARGUMENT",
              "attention: dropout needs one sample key for each of ", segments.count(), " samples.");
-    keys = sample_keys->to(at::kLong).contiguous();
+    keys = own_integers("attention", "sampleKeys", *sample_keys);
   }
   return tap(std::make_shared<Attention>(std::move(segments), AttentionOptions{heads, causal, dropout, seed, step, site}, keys),
              {rows_in_order(query), rows_in_order(key), rows_in_order(value)});

@@ -30,6 +30,9 @@ Registry& registry() {
 // The share of the total norm that certificates may add before parameters are computed again in float64.
 constexpr double kSlack = 0.004;
 
+// Larger factors (of vanishing gradients) would overflow the float32 products of the fast paths: inf * 0 is NaN.
+constexpr double kLargestFactor = 0x1p60;
+
 }  // namespace
 
 BookEntry find_book(const at::Tensor& parameter) {
@@ -204,6 +207,7 @@ Book::Norms Book::norms() {
 void Book::refine(Norms& norms, std::vector<std::vector<double>>& bounds) {
   const auto samples = static_cast<size_t>(samples_);
   std::vector<double> gradient;
+  std::vector<std::vector<double>> products(slots_.size());
   for (size_t b = 0; b < samples; ++b) {
     double square = 0, excess = 0;
     for (size_t i = 0; i < slots_.size(); ++i) {
@@ -217,26 +221,25 @@ void Book::refine(Norms& norms, std::vector<std::vector<double>>& bounds) {
       double& norm2 = norms.parameter_norm2[i * samples + b];
       if (bounds[i][b] * bounds[i][b] - norm2 <= kSlack * square / static_cast<double>(slots_.size())) continue;
       Slot& slot = slots_[i];
-      gradient.assign(static_cast<size_t>(parameters_[i].numel()), 0.0);
-      std::vector<double> products(samples, 0.0);
-      double rows = 0;
-      for (const UsePtr& use : slot.uses) {
-        use->materialise(static_cast<int64_t>(b), gradient.data());
-        use->add_row_products(products.data());
-        rows += static_cast<double>(use->segments().length(static_cast<int64_t>(b)));
+      if (products[i].empty()) {
+        products[i].assign(samples, 0.0);
+        for (const UsePtr& use : slot.uses) use->add_row_products(products[i].data());
       }
-      norm2 = 0;
-      for (const double x : gradient) norm2 += x * x;
-      bounds[i][b] = std::sqrt(norm2) * (1 + 0x1p-30) + rounding<double>(rows + 4) * products[b];
+      gradient.resize(static_cast<size_t>(parameters_[i].numel()));
+      const ExactNorm exact = exact_norm(slot.uses, static_cast<int64_t>(b), products[i][b], gradient);
+      norm2 = exact.norm2;
+      bounds[i][b] = exact.bound;
       if (slot.exact.empty()) slot.exact.assign(samples, 0);
       slot.exact[b] = 1;
     }
   }
 }
 
-void Book::accumulate(const std::vector<double>& factors) {
+void Book::accumulate(std::vector<double> factors) {
   PG_CHECK(static_cast<int64_t>(factors.size()) == samples_, "ERR_INVALID_ARGUMENT", "accumulate: expected ", samples_,
            " factors, got ", factors.size(), ".");
+  for (double& factor : factors)
+    if (!std::isfinite(factor)) factor = 0;
   double* sum = sum_.mutable_data_ptr<double>();
   for (size_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];
@@ -248,8 +251,9 @@ void Book::accumulate(const std::vector<double>& factors) {
     }
     std::vector<double> rest = factors;
     std::vector<double> gradient;
-    for (size_t b = 0; b < slot.exact.size(); ++b) {
-      if (!slot.exact[b] || rest[b] == 0) continue;
+    for (size_t b = 0; b < rest.size(); ++b) {
+      const bool exact = !slot.exact.empty() && slot.exact[b];
+      if ((!exact && std::abs(rest[b]) <= kLargestFactor) || rest[b] == 0) continue;
       gradient.assign(static_cast<size_t>(parameters_[i].numel()), 0.0);
       for (const UsePtr& use : slot.uses) use->materialise(static_cast<int64_t>(b), gradient.data());
       for (size_t j = 0; j < gradient.size(); ++j) part[j] += rest[b] * gradient[j];

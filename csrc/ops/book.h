@@ -52,8 +52,8 @@ class Book : public std::enable_shared_from_this<Book> {
     std::vector<double> parameter_norm2;  // [parameters, B]
   };
   Norms norms();
-  /// Adds sum_b factors[b] G_b to sum() and drops the uses.
-  void accumulate(const std::vector<double>& factors);
+  /// Adds sum_b factors[b] G_b to sum() and drops the uses. A factor that is not finite counts as 0.
+  void accumulate(std::vector<double> factors);
   void discard();
   /// Slots without a use in the last backward pass.
   std::vector<int64_t> unused() const;

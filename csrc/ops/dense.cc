@@ -10,6 +10,7 @@
 #include "ops/dispatch.h"
 #include "ops/gram.h"
 #include "ops/record.h"
+#include "ops/row_norm.h"
 #include "ops/runs.h"
 
 namespace phantomgrad {
@@ -37,7 +38,7 @@ class DenseUse final : public Use {
       cpu::parallel_for(0, samples(), 1, [&](int64_t first, int64_t last) {
         for (int64_t b = first; b < last; ++b)
           for (int64_t t = segments().first(b); t < segments().first(b + 1); ++t)
-            out[b] += std::sqrt(PG_CALL((sum_of_squares<T>), g + t * p, p) * PG_CALL((sum_of_squares<T>), a + t * d, d));
+            out[b] += row_norm(g + t * p, p) * row_norm(a + t * d, d);
       });
     });
   }
@@ -167,6 +168,7 @@ class DenseRecord final : public Record {
     norm2 = PG_CALL((sum_of_squares<T>), gradient, left_ * right_);
     bound = std::sqrt(norm2 * (1 + rounding<T>(cpu::kSquareUlps))) +
             rounding<T>(static_cast<double>(rows_of(b)) + 2) * products;
+    if (norm2 < safe_square<T>(left_ * right_)) bound = std::max(bound, products);  // squares may have underflowed
   }
 
   template <class T>
@@ -191,7 +193,7 @@ class DenseRecord final : public Record {
     const double total = gram_norm2<T>(rows, g, left_, left_, a, right_, right_);
     norm2 = total < 0 ? 0 : total;
     bound = std::sqrt(norm2 + rounding<T>(gram_roundings<T>(left_) + gram_roundings<T>(right_)) * products * products) +
-            rounding<T>(static_cast<double>(rows) + 3) * products;
+            rounding<T>(static_cast<double>(std::max(rows, kRunRows)) + 3) * products;
   }
 
   int64_t left_, right_, samples_, stored_ = 0;

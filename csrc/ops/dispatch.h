@@ -23,6 +23,14 @@ auto with_floating(const char* operation, const at::Tensor& tensor, Body&& body)
   }
 }
 
+/// A contiguous int64 copy: what the caller writes into its own tensor between forward and backward changes nothing, and
+/// cannot undo the range check of the forward pass.
+inline at::Tensor own_integers(const char* operation, const char* name, const at::Tensor& t) {
+  PG_CHECK(at::isIntegralType(t.scalar_type(), /*includeBool=*/false), "ERR_INVALID_ARGUMENT", operation, ": ", name,
+           " must be integers, got ", c10::toString(t.scalar_type()), ".");
+  return t.to(at::kLong, /*non_blocking=*/false, /*copy=*/true).contiguous();
+}
+
 /// Rows of a tensor whose last dimension is the feature dimension.
 inline int64_t row_count(const at::Tensor& t) { return t.dim() == 0 || t.size(-1) == 0 ? 0 : t.numel() / t.size(-1); }
 

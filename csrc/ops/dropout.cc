@@ -60,7 +60,7 @@ at::Tensor dropout(const at::Tensor& input, double p, int64_t seed, int64_t step
            input.sizes(), ".");
   PG_CHECK(sample_keys.numel() == segments.count(), "ERR_INVALID_ARGUMENT", "dropout: expected ", segments.count(),
            " sample keys, got ", sample_keys.numel(), ".");
-  return tap(std::make_shared<Dropout>(p, seed, step, site, std::move(segments), sample_keys.to(at::kLong).contiguous()), {input});
+  return tap(std::make_shared<Dropout>(p, seed, step, site, std::move(segments), own_integers("dropout", "sampleKeys", sample_keys)), {input});
 }
 
 }  // namespace phantomgrad

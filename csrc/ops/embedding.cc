@@ -55,9 +55,7 @@ class Embedding final : public Operation {
 
 at::Tensor embedding(const at::Tensor& ids, const at::Tensor& weight, int64_t padding_id, double scale) {
   PG_CHECK(weight.dim() == 2, "ERR_INVALID_ARGUMENT", "embedding: expected a table [M, d], got ", weight.sizes(), ".");
-  PG_CHECK(!at::isFloatingType(ids.scalar_type()), "ERR_INVALID_ARGUMENT", "embedding: ids must be integers, got ",
-           ids.scalar_type(), ".");
-  return tap(std::make_shared<Embedding>(ids.to(at::kLong).contiguous(), padding_id, scale), {weight});
+  return tap(std::make_shared<Embedding>(own_integers("embedding", "ids", ids), padding_id, scale), {weight});
 }
 
 }  // namespace phantomgrad

@@ -15,6 +15,7 @@
 #include "ops/buffer.h"
 #include "ops/dispatch.h"
 #include "ops/gram.h"
+#include "ops/row_norm.h"
 
 namespace phantomgrad {
 namespace {
@@ -78,7 +79,7 @@ template <class T>
 double row_products(const T* residual, int64_t rows, int64_t M, const T* hidden, int64_t d) {
   double sum = 0;
   for (int64_t t = 0; t < rows; ++t)
-    sum += std::sqrt(PG_CALL((sum_of_squares<T>), residual + t * M, M) * PG_CALL((sum_of_squares<T>), hidden + t * d, d));
+    sum += row_norm(residual + t * M, M) * row_norm(hidden + t * d, d);
   return sum;
 }
 

@@ -6,6 +6,7 @@
 #include "cpu/parallel.h"
 #include "cpu/reduce.h"
 #include "ops/dispatch.h"
+#include "ops/row_norm.h"
 
 namespace phantomgrad {
 
@@ -22,7 +23,7 @@ void IndexUse::add_row_products(double* out) const {
     const T* u = gradient_.const_data_ptr<T>();
     for (int64_t b = 0; b < samples(); ++b)
       for (int64_t t = segments().first(b); t < segments().first(b + 1); ++t)
-        if (counts(t)) out[b] += std::abs(scale_) * std::sqrt(PG_CALL((sum_of_squares<T>), u + t * dim(), dim()));
+        if (counts(t)) out[b] += std::abs(scale_) * row_norm(u + t * dim(), dim());
   });
 }
 

@@ -32,6 +32,14 @@ std::unique_ptr<Record> stored_record(int64_t left, int64_t right, const std::ve
 /// Any kinds together: forms each sample's gradient in float64. Exact and slow.
 std::unique_ptr<Record> mixed_record(int64_t left, int64_t right, const std::vector<UsePtr>& uses);
 
+struct ExactNorm {
+  double norm2, bound;
+};
+
+/// The gradient of one sample over all uses, formed in `gradient` [left * right] with every product and sum in float64,
+/// and its norm. `products` is the sample's sum of Use::add_row_products.
+ExactNorm exact_norm(const std::vector<UsePtr>& uses, int64_t sample, double products, std::vector<double>& gradient);
+
 /// gamma_n = n u / (1 - n u): the relative error of n roundings in a row (Higham 2002, Lemma 3.1).
 template <class T>
 constexpr double rounding(double n) {

@@ -58,7 +58,11 @@ at::Tensor softmax_cross_entropy_head(const at::Tensor& hidden, const at::Tensor
                                       const std::optional<at::Tensor>& weights, const std::optional<at::Tensor>& bias,
                                       double scale, double label_smoothing, int64_t padding_id,
                                       const std::optional<at::Tensor>& candidates, bool mean) {
-  auto operation = std::make_shared<SoftmaxHead>(targets, weights.value_or(at::Tensor()),
+  PG_CHECK(!weights.has_value() || !weights->requires_grad(), "ERR_NO_GRADIENT_RULE",
+           "softmaxCrossEntropyHead: weights have no gradient rule. Detach them, or multiply the loss instead.");
+  // Copies: what the caller writes into its buffers later must not change the gradient.
+  auto operation = std::make_shared<SoftmaxHead>(own_integers("softmaxCrossEntropyHead", "targets", targets),
+                                                 weights.has_value() ? weights->clone() : at::Tensor(),
                                                  HeadOptions{scale, label_smoothing, padding_id, candidates, mean});
   return tap(std::move(operation), {hidden, table, bias.value_or(at::Tensor())});
 }

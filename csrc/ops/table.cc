@@ -11,6 +11,8 @@
 #include "ops/index.h"
 #include "ops/record.h"
 #include "ops/residual.h"
+#include "ops/row_norm.h"
+#include "ops/runs.h"
 
 namespace phantomgrad {
 namespace {
@@ -96,7 +98,10 @@ class TableRecord final : public Record {
     bound = std::sqrt(norm2 + rounding<T>(roundings) * products * products);
     // The input side is added in float64; the output side went through a product of its rows in T.
     if (output_ != nullptr)
-      bound += rounding<T>(static_cast<double>(output_->segments().length(b)) + 3) * out_products;
+      bound += rounding<T>(static_cast<double>(std::max(output_->segments().length(b), kRunRows)) + 3) * out_products;
+    // Squares of an instantiated gradient may have underflowed.
+    if (output_ != nullptr && output_->head().norm2[static_cast<size_t>(b)] < safe_square<T>(output_->head().vocabulary() * dim_))
+      bound = std::max(bound, products);
   }
 
   // sum over input ids i and head rows s of delta_s[i] <u_i, h_s>: independent of the vocabulary.
