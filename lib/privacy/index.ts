@@ -1,0 +1,12 @@
+// Private training: the engine, its choices, and what it has spent.
+
+export * as accounting from './accounting';
+export { abadi, automatic, type Clip, type ClipOptions, normalize } from './clip';
+export { Ledger, type LedgerRecord } from './ledger';
+export { defaultDelta, type DpPlan, type Neighbours, type PlanOptions } from './plan';
+export { PlainEngine, type PlainEngineOptions } from './plain-engine';
+export { PrivacyEngine, type PrivacyEngineOptions, type PrivacySpent } from './privacy-engine';
+export { type DrawingSampler, external, poisson, type Sampler } from './sampling';
+export { type Attached, type AttachedSteps, type Performance, type StepInput, type TrainableModel } from './step-engine';
+export type { PackableData, Packing, PackingOptions, PhysicalBatch, Sampled } from './batch-stream';
+export type { TrainingStats } from './training-stats';
