@@ -247,7 +247,7 @@ void plan_storage(Head& head, const HeadWants& wants) {
 
 HeadPtr run_head(const at::Tensor& hidden, const at::Tensor& table, const at::Tensor& targets,
                  const at::Tensor& weights, const at::Tensor& bias, const HeadOptions& options,
-                 const HeadWants& wants) {
+                 const HeadWants& wants, SegmentsPtr segments) {
   constexpr const char* name = "softmaxCrossEntropyHead";
   PG_CHECK(hidden.dim() >= 2 && table.dim() == 2 && hidden.size(-1) == table.size(1), "ERR_INVALID_ARGUMENT", name,
            ": expected hidden [..., d] and table [M, d], got ", hidden.sizes(), " and ", table.sizes(), ".");
@@ -257,7 +257,7 @@ HeadPtr run_head(const at::Tensor& hidden, const at::Tensor& table, const at::Te
            ": label_smoothing must lie in [0, 1), got ", options.label_smoothing, ".");
   auto head = std::make_shared<Head>();
   const int64_t rows = row_count(hidden), M = table.size(0);
-  head->segments = segments_of(name, rows, hidden.size(0));
+  head->segments = segments != nullptr ? std::move(segments) : segments_of(name, rows, hidden.size(0));
   head->table = table.contiguous();
   head->hidden = hidden.reshape({rows, table.size(1)}).contiguous();
   if (options.scale != 1) head->hidden = at::mul(head->hidden, options.scale);

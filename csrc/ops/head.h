@@ -55,9 +55,11 @@ struct Head {
 
 using HeadPtr = std::shared_ptr<const Head>;
 
-/// Runs the head. Checks every argument (ERR_INVALID_ARGUMENT, ERR_BATCH_DIMENSION).
+/// Runs the head. Checks every argument (ERR_INVALID_ARGUMENT, ERR_BATCH_DIMENSION). `segments` of the rows of `hidden`;
+/// null: those of the surrounding scope.
 HeadPtr run_head(const at::Tensor& hidden, const at::Tensor& table, const at::Tensor& targets,
-                 const at::Tensor& weights, const at::Tensor& bias, const HeadOptions& options, const HeadWants& wants);
+                 const at::Tensor& weights, const at::Tensor& bias, const HeadOptions& options, const HeadWants& wants,
+                 SegmentsPtr segments = nullptr);
 
 /// The residual rows [T, M] of one sample, computed again with the same bits.
 at::Tensor residual_of(const Head& head, int64_t sample);
