@@ -3298,11 +3298,23 @@ export interface PhantomgradOps<Tensor> {
   book_want_norms(book: Int, wanted: boolean): void;
   /** `phantomgrad::chacha20_block(Tensor key, int counter, Tensor nonce) -> Tensor` */
   chacha20_block(key: Tensor, counter: Int, nonce: Tensor): Tensor;
+  /** `phantomgrad::clipped_sum(Tensor activations, Tensor gradients, Tensor factors, Tensor cu_seqlens, bool bias=False) -> (Tensor, Tensor)` */
+  clipped_sum(activations: Tensor, gradients: Tensor, factors: Tensor, cu_seqlens: Tensor, bias?: boolean): [Tensor, Tensor];
+  clipped_sum(activations: Tensor, gradients: Tensor, factors: Tensor, cu_seqlens: Tensor, options?: { bias?: boolean }): [Tensor, Tensor];
   /** `phantomgrad::dropout(Tensor input, float p, *, int seed, int step, int site, Tensor cu_seqlens, Tensor sample_keys) -> Tensor` */
   dropout(input: Tensor, p: number, options: { seed: Int; step: Int; site: Int; cu_seqlens: Tensor; sample_keys: Tensor }): Tensor;
   /** `phantomgrad::embedding(Tensor ids, Tensor weight, int padding_id=-1, float scale=1.) -> Tensor` */
   embedding(ids: Tensor, weight: Tensor, padding_id?: Int, scale?: number): Tensor;
   embedding(ids: Tensor, weight: Tensor, options?: { padding_id?: Int; scale?: number }): Tensor;
+  /** `phantomgrad::embedding_norm(Tensor ids, Tensor gradients, Tensor cu_seqlens, int vocabulary, float scale=1., int padding_id=-1) -> (Tensor, Tensor)` */
+  embedding_norm(ids: Tensor, gradients: Tensor, cu_seqlens: Tensor, vocabulary: Int, scale?: number, padding_id?: Int): [Tensor, Tensor];
+  embedding_norm(ids: Tensor, gradients: Tensor, cu_seqlens: Tensor, vocabulary: Int, options?: { scale?: number; padding_id?: Int }): [Tensor, Tensor];
+  /** `phantomgrad::embedding_sum(Tensor ids, Tensor gradients, Tensor factors, Tensor cu_seqlens, int vocabulary, float scale=1., int padding_id=-1) -> Tensor` */
+  embedding_sum(ids: Tensor, gradients: Tensor, factors: Tensor, cu_seqlens: Tensor, vocabulary: Int, scale?: number, padding_id?: Int): Tensor;
+  embedding_sum(ids: Tensor, gradients: Tensor, factors: Tensor, cu_seqlens: Tensor, vocabulary: Int, options?: { scale?: number; padding_id?: Int }): Tensor;
+  /** `phantomgrad::ghost_norm(Tensor activations, Tensor gradients, Tensor cu_seqlens, bool bias=False) -> (Tensor, Tensor)` */
+  ghost_norm(activations: Tensor, gradients: Tensor, cu_seqlens: Tensor, bias?: boolean): [Tensor, Tensor];
+  ghost_norm(activations: Tensor, gradients: Tensor, cu_seqlens: Tensor, options?: { bias?: boolean }): [Tensor, Tensor];
   /** `phantomgrad::layer_norm(Tensor input, Tensor weight, Tensor? bias=None, float eps=1.0000000000000001e-05) -> Tensor` */
   layer_norm(input: Tensor, weight: Tensor, bias?: Tensor | null, eps?: number): Tensor;
   layer_norm(input: Tensor, weight: Tensor, options?: { bias?: Tensor | null; eps?: number }): Tensor;
@@ -3318,20 +3330,43 @@ export interface PhantomgradOps<Tensor> {
   noise_source_release(noise_source: Int): void;
   /** `phantomgrad::per_sample(Tensor parameter, int samples) -> Tensor` */
   per_sample(parameter: Tensor, samples: Int): Tensor;
+  /** `phantomgrad::phantom_norm(Tensor ids, Tensor input_gradients, Tensor hidden, Tensor table, Tensor targets, Tensor cu_seqlens, *, Tensor? weights=None, Tensor? bias=None, float input_scale=1., float scale=1., float label_smoothing=0., int padding_id=-1, int head_padding_id=-1, Tensor? candidates=None, bool mean=False, Tensor? lse=None) -> (Tensor, Tensor, Tensor, Tensor, Tensor)` */
+  phantom_norm(ids: Tensor, input_gradients: Tensor, hidden: Tensor, table: Tensor, targets: Tensor, cu_seqlens: Tensor, options?: { weights?: Tensor | null; bias?: Tensor | null; input_scale?: number; scale?: number; label_smoothing?: number; padding_id?: Int; head_padding_id?: Int; candidates?: Tensor | null; mean?: boolean; lse?: Tensor | null }): [Tensor, Tensor, Tensor, Tensor, Tensor];
+  /** `phantomgrad::phantom_sum(Tensor ids, Tensor input_gradients, Tensor hidden, Tensor table, Tensor targets, Tensor factors, Tensor cu_seqlens, *, Tensor? weights=None, Tensor? bias=None, float input_scale=1., float scale=1., float label_smoothing=0., int padding_id=-1, int head_padding_id=-1, Tensor? candidates=None, bool mean=False) -> Tensor` */
+  phantom_sum(ids: Tensor, input_gradients: Tensor, hidden: Tensor, table: Tensor, targets: Tensor, factors: Tensor, cu_seqlens: Tensor, options?: { weights?: Tensor | null; bias?: Tensor | null; input_scale?: number; scale?: number; label_smoothing?: number; padding_id?: Int; head_padding_id?: Int; candidates?: Tensor | null; mean?: boolean }): Tensor;
   /** `phantomgrad::private_adam_(Tensor(a!) parameters, Tensor(b!) exp_avg, Tensor(c!) exp_avg_sq, Tensor(d!) sum, int noise_source, float noise_std, float grid, float divisor, float lr, float beta1, float beta2, float eps, float weight_decay, bool decoupled, int adam_step) -> int` */
   private_adam_(parameters: Tensor, exp_avg: Tensor, exp_avg_sq: Tensor, sum: Tensor, noise_source: Int, noise_std: number, grid: number, divisor: number, lr: number, beta1: number, beta2: number, eps: number, weight_decay: number, decoupled: boolean, adam_step: Int): number;
   /** `phantomgrad::privatise_(Tensor(a!) sum, int noise_source, float noise_std, float grid, float divisor) -> Tensor` */
   privatise_(sum: Tensor, noise_source: Int, noise_std: number, grid: number, divisor: number): Tensor;
+  /** `phantomgrad::reference_attention(Tensor query, Tensor key, Tensor value, Tensor gradient, Tensor cu_seqlens, *, int heads=1, bool causal=True, float dropout=0., int seed=0, int step=0, int site=0, Tensor? sample_keys=None) -> Tensor[]` */
+  reference_attention(query: Tensor, key: Tensor, value: Tensor, gradient: Tensor, cu_seqlens: Tensor, options?: { heads?: Int; causal?: boolean; dropout?: number; seed?: Int; step?: Int; site?: Int; sample_keys?: Tensor | null }): Tensor[];
+  /** `phantomgrad::reference_embedding(Tensor ids, Tensor table, Tensor gradient, Tensor cu_seqlens, int padding_id=-1, float scale=1.) -> Tensor[]` */
+  reference_embedding(ids: Tensor, table: Tensor, gradient: Tensor, cu_seqlens: Tensor, padding_id?: Int, scale?: number): Tensor[];
+  reference_embedding(ids: Tensor, table: Tensor, gradient: Tensor, cu_seqlens: Tensor, options?: { padding_id?: Int; scale?: number }): Tensor[];
+  /** `phantomgrad::reference_layer_norm(Tensor input, Tensor weight, Tensor? bias, Tensor gradient, Tensor cu_seqlens, float eps=1.0000000000000001e-05) -> Tensor[]` */
+  reference_layer_norm(input: Tensor, weight: Tensor, bias?: Tensor | null, gradient: Tensor, cu_seqlens: Tensor, eps?: number): Tensor[];
+  reference_layer_norm(input: Tensor, weight: Tensor, options: { bias?: Tensor | null; gradient: Tensor; cu_seqlens: Tensor; eps?: number }): Tensor[];
+  /** `phantomgrad::reference_linear(Tensor input, Tensor weight, Tensor? bias, Tensor gradient, Tensor cu_seqlens) -> Tensor[]` */
+  reference_linear(input: Tensor, weight: Tensor, bias?: Tensor | null, gradient: Tensor, cu_seqlens: Tensor): Tensor[];
+  reference_linear(input: Tensor, weight: Tensor, options: { bias?: Tensor | null; gradient: Tensor; cu_seqlens: Tensor }): Tensor[];
   /** `phantomgrad::reference_normals(int noise_source, int count) -> Tensor` */
   reference_normals(noise_source: Int, count: Int): Tensor;
+  /** `phantomgrad::reference_phantom(Tensor ids, Tensor gradient, Tensor in_cu_seqlens, Tensor residual, Tensor hidden, Tensor out_cu_seqlens) -> Tensor[]` */
+  reference_phantom(ids: Tensor, gradient: Tensor, in_cu_seqlens: Tensor, residual: Tensor, hidden: Tensor, out_cu_seqlens: Tensor): Tensor[];
   /** `phantomgrad::reference_private_adam_(Tensor(a!) parameters, Tensor(b!) exp_avg, Tensor(c!) exp_avg_sq, Tensor(d!) sum, int noise_source, float noise_std, float grid, float divisor, float lr, float beta1, float beta2, float eps, float weight_decay, bool decoupled, int adam_step) -> int` */
   reference_private_adam_(parameters: Tensor, exp_avg: Tensor, exp_avg_sq: Tensor, sum: Tensor, noise_source: Int, noise_std: number, grid: number, divisor: number, lr: number, beta1: number, beta2: number, eps: number, weight_decay: number, decoupled: boolean, adam_step: Int): number;
+  /** `phantomgrad::reference_softmax_head(Tensor hidden, Tensor table, Tensor targets, Tensor weights, Tensor? bias, Tensor cu_seqlens, *, float scale=1., float label_smoothing=0., Tensor? live=None) -> Tensor[]` */
+  reference_softmax_head(hidden: Tensor, table: Tensor, targets: Tensor, weights: Tensor, bias?: Tensor | null, cu_seqlens: Tensor, options?: { scale?: number; label_smoothing?: number; live?: Tensor | null }): Tensor[];
+  reference_softmax_head(hidden: Tensor, table: Tensor, targets: Tensor, weights: Tensor, options: { bias?: Tensor | null; cu_seqlens: Tensor; scale?: number; label_smoothing?: number; live?: Tensor | null }): Tensor[];
   /** `phantomgrad::set_segments(Tensor? cu_seqlens, int token=0) -> ()` */
   set_segments(cu_seqlens?: Tensor | null, token?: Int): void;
   set_segments(options?: { cu_seqlens?: Tensor | null; token?: Int }): void;
   /** `phantomgrad::softmax_cross_entropy_head(Tensor hidden, Tensor table, Tensor targets, Tensor? weights=None, Tensor? bias=None, *, float scale=1., float label_smoothing=0., int padding_id=-1, Tensor? candidates=None, bool mean=False) -> Tensor` */
   softmax_cross_entropy_head(hidden: Tensor, table: Tensor, targets: Tensor, weights?: Tensor | null, bias?: Tensor | null, options?: { scale?: number; label_smoothing?: number; padding_id?: Int; candidates?: Tensor | null; mean?: boolean }): Tensor;
   softmax_cross_entropy_head(hidden: Tensor, table: Tensor, targets: Tensor, options?: { weights?: Tensor | null; bias?: Tensor | null; scale?: number; label_smoothing?: number; padding_id?: Int; candidates?: Tensor | null; mean?: boolean }): Tensor;
+  /** `phantomgrad::softmax_residual(Tensor hidden, Tensor table, Tensor targets, Tensor? weights=None, Tensor? bias=None, *, float scale=1., float label_smoothing=0., int padding_id=-1, Tensor? candidates=None) -> (Tensor, Tensor, Tensor)` */
+  softmax_residual(hidden: Tensor, table: Tensor, targets: Tensor, weights?: Tensor | null, bias?: Tensor | null, options?: { scale?: number; label_smoothing?: number; padding_id?: Int; candidates?: Tensor | null }): [Tensor, Tensor, Tensor];
+  softmax_residual(hidden: Tensor, table: Tensor, targets: Tensor, options?: { weights?: Tensor | null; bias?: Tensor | null; scale?: number; label_smoothing?: number; padding_id?: Int; candidates?: Tensor | null }): [Tensor, Tensor, Tensor];
 }
 
 /** LibTorch's operators as methods of the tensor that is their first argument. */

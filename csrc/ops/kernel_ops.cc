@@ -19,7 +19,7 @@ using Optional = std::optional<at::Tensor>;
 using Uses = std::vector<UsePtr>;
 
 // As the book's: where the certificate adds more than this share to a squared norm, the sample is formed in float64.
-constexpr double kSlack = 0.008;
+constexpr double kLargestExcess = 0.008;
 
 at::Tensor new_doubles(at::IntArrayRef shape) { return at::zeros(shape, at::TensorOptions().dtype(at::kDouble)); }
 
@@ -28,7 +28,7 @@ SampleNorms certified(int64_t left, int64_t right, const Uses& uses) {
   std::vector<double> products, gradient;
   for (size_t b = 0; b < norms.norm2.size(); ++b) {
     const double excess = norms.bound[b] * norms.bound[b] - norms.norm2[b];
-    if (!(excess > kSlack * norms.norm2[b]) || !std::isfinite(excess)) continue;
+    if (!(excess > kLargestExcess * norms.norm2[b]) || !std::isfinite(excess)) continue;
     if (products.empty()) {
       products.assign(norms.norm2.size(), 0.0);
       for (const UsePtr& use : uses) use->add_row_products(products.data());
