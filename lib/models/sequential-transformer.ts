@@ -1,0 +1,147 @@
+// A Transformer that predicts the next item of a history: one table is embedding and softmax head at once.
+
+import * as check from '../check';
+import type { Batch, SequenceRows } from '../data';
+import { historyRows } from '../data';
+import { Dropout, Embedding, Initializer, Module, Segments, softmaxCrossEntropy, TransformerBlock, withSegments } from '../nn';
+import { fromTypedArray, noGrad, type Tensor, tidy, torch } from '../tensor';
+import type { Scorer } from './scorer';
+
+/** Everything that makes the model, as it stands in config.json. */
+export interface SequentialTransformerConfig {
+  /** Items are 1..items; 0 is padding and never predicted. */
+  readonly items: number;
+  /** Default 64. */
+  readonly dim: number;
+  /** Default 2. */
+  readonly blocks: number;
+  /** Default 1; divides dim. */
+  readonly heads: number;
+  /** Most recent items that are read. Default 200. */
+  readonly maxLength: number;
+  /** Default 0.2. */
+  readonly dropout: number;
+  /** `all` (default): every position predicts the item after it. `last`: only the last one does. */
+  readonly targets: 'all' | 'last';
+  /** Initial weights and dropout. Default 0. */
+  readonly seed: number;
+}
+
+const DEFAULTS = { dim: 64, blocks: 2, heads: 1, maxLength: 200, dropout: 0.2, targets: 'all', seed: 0 } as const;
+
+/**
+ * SASRec's task with the paper's model: learned positions, causal attention, post-norm blocks with ReLU and a feed-forward width
+ * of 4 dim, softmax over all items. The loss of a sample is the mean over its positions.
+ *
+ * @throws ERR_INVALID_ARGUMENT
+ * @see Ding et al. 2024, section 5 and appendix D; Kang & McAuley 2018 (SASRec).
+ * @example const model = new SequentialTransformer({ items: users.itemCount, maxLength: 50 })
+ */
+export class SequentialTransformer extends Module implements Scorer {
+  readonly config: SequentialTransformerConfig;
+  readonly items: Embedding;
+  readonly positions: Embedding;
+  readonly inputDropout: Dropout;
+  readonly blocks: readonly TransformerBlock[];
+
+  constructor(options: Partial<SequentialTransformerConfig> & Pick<SequentialTransformerConfig, 'items'>) {
+    super();
+    const config = { ...DEFAULTS, ...options };
+    const { items, dim, blocks, heads, maxLength, dropout, targets, seed } = config;
+    check.integer('SequentialTransformer', { items }, 1);
+    check.integer('SequentialTransformer', { blocks }, 1);
+    check.integer('SequentialTransformer', { maxLength }, 1);
+    check.oneOf('SequentialTransformer', { targets }, ['all', 'last']);
+    this.config = Object.freeze(config);
+    const init = new Initializer(seed);
+    this.items = new Embedding(items + 1, dim, { init, paddingId: 0 });
+    this.positions = new Embedding(maxLength, dim, { init });
+    this.inputDropout = new Dropout(dropout, { init });
+    this.blocks = Array.from({ length: blocks }, () => new TransformerBlock({ dim, heads, dropout, init }));
+  }
+
+  get itemCount(): number {
+    return this.config.items;
+  }
+
+  /** How batches for this model are laid out, and what a row costs: its logits and its activations, in bytes. */
+  packing(): { maxLength: number; targets: 'all' | 'last'; bytesPerRow: number } {
+    const { items, dim, blocks, maxLength, targets } = this.config;
+    return { maxLength, targets, bytesPerRow: 4 * (items + 1 + blocks * 30 * dim) };
+  }
+
+  /** @returns `[samples]` mean cross entropy of each sequence; 0 for one without rows. */
+  loss(batch: Batch & { readonly step?: number }): Tensor {
+    using segments = Segments.of(batch);
+    return withSegments(segments, () =>
+      tidy(() => {
+        const hidden = this.#hidden(batch);
+        const targets = fromTypedArray(batch.targets, [batch.rows]);
+        if (this.config.targets === 'all') return this.#crossEntropy(hidden, targets);
+        const { rows, offsets } = lastRows(batch);
+        using last = new Segments(offsets, batch.recordIds, segments.step, segments.token);
+        return withSegments(last, () => this.#crossEntropy(hidden.indexSelect(0, rows), targets.indexSelect(0, rows)));
+      }),
+    );
+  }
+
+  scores(history: Int32Array): Float32Array {
+    return this.scoresBatch([history]);
+  }
+
+  /** Logits of the item after each history, `[histories, items + 1]`; an empty history is scored as all zeros. */
+  scoresBatch(histories: readonly Int32Array[]): Float32Array {
+    const rows = historyRows(histories, { maxLength: this.config.maxLength });
+    const training = this.training;
+    this.eval();
+    try {
+      using segments = Segments.of(rows);
+      return noGrad(() =>
+        withSegments(segments, () =>
+          tidy(() => {
+            const last = lastRows(rows);
+            const hidden = this.#hidden(rows).indexSelect(0, last.rows);
+            const logits = torch.ops.phantomgrad.linear(hidden, this.items.weight);
+            return spread(logits.toTypedArray() as Float32Array, last.offsets, this.itemCount + 1);
+          }),
+        ),
+      );
+    } finally {
+      this.train(training);
+    }
+  }
+
+  #hidden(rows: SequenceRows): Tensor {
+    const ids = fromTypedArray(rows.ids, [rows.rows]);
+    const positions = fromTypedArray(rows.positions, [rows.rows]);
+    const embedded = this.items.forward(ids).add(this.positions.forward(positions));
+    return this.blocks.reduce((x, block) => block.forward(x), this.inputDropout.forward(embedded));
+  }
+
+  #crossEntropy(hidden: Tensor, targets: Tensor): Tensor {
+    return softmaxCrossEntropy(hidden, this.items.weight, targets, { paddingId: 0, mean: true });
+  }
+}
+
+// The last row of every sequence that has one, and which sequence it belongs to.
+function lastRows({ samples, offsets }: SequenceRows): { rows: Tensor; offsets: BigInt64Array } {
+  const rows: bigint[] = [];
+  const ends = new BigInt64Array(samples + 1);
+  for (let b = 0; b < samples; b++) {
+    const end = offsets[b + 1] as bigint;
+    if (end > (offsets[b] as bigint)) rows.push(end - 1n);
+    ends[b + 1] = BigInt(rows.length);
+  }
+  return { rows: fromTypedArray(BigInt64Array.from(rows), [rows.length]), offsets: ends };
+}
+
+function spread(scores: Float32Array, offsets: BigInt64Array, width: number): Float32Array {
+  const samples = offsets.length - 1;
+  if (scores.length === samples * width) return scores;
+  const all = new Float32Array(samples * width);
+  for (let b = 0; b < samples; b++) {
+    const row = Number(offsets[b]);
+    if (offsets[b + 1] !== offsets[b]) all.set(scores.subarray(row * width, (row + 1) * width), b * width);
+  }
+  return all;
+}
