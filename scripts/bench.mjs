@@ -1,0 +1,99 @@
+// npm run bench: what privacy costs. Private against plain with the same kernels, and against PyTorch eager where Python has it.
+//   --quick      one small batch, few steps        --json      one JSON object on the last line of standard output
+//   --shape s    movielens | games (default both)  --batch n   logical batch (default 128 and 1024)
+//   --steps k    timed steps a process (default 5) --rounds r  processes a side, interleaved (default 2)
+import { execFileSync, spawnSync } from 'node:child_process';
+import { cpus } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+import { lengthsOf, shapes } from './bench/shapes.mjs';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const { values } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+    shape: { type: 'string', multiple: true },
+    batch: { type: 'string', multiple: true },
+    steps: { type: 'string' },
+    rounds: { type: 'string' },
+    python: { type: 'string', default: process.env.PHANTOMGRAD_PYTHON ?? 'python3' },
+  },
+});
+const steps = Number(values.steps ?? (values.quick ? 2 : 5));
+const rounds = Number(values.rounds ?? (values.quick ? 1 : 2));
+const batches = values.batch?.map(Number) ?? (values.quick ? [64] : [128, 1024]);
+const names = values.shape ?? Object.keys(shapes);
+const budgets = (values.quick ? [32] : [16, 32, 64]).map((mib) => mib * 2 ** 20);
+
+const median = (list) => [...list].sort((a, b) => a - b)[Math.floor((list.length - 1) / 2)];
+const note = (text) => process.stderr.write(`${text}\n`);
+
+function ours(job) {
+  return JSON.parse(execFileSync(process.execPath, [join(here, 'bench', 'ours.mjs'), JSON.stringify(job)], { encoding: 'utf8' }));
+}
+
+const python = spawnSync(values.python, ['-c', 'import torch; print(torch.__version__)'], { encoding: 'utf8' });
+const torch = python.status === 0 ? python.stdout.trim() : null;
+if (torch === null) note(`bench: ${values.python} has no torch: the columns of PyTorch eager stay empty.`);
+
+function eager(shape, batch, head, physical) {
+  const { items, maxLength, dim, blocks } = shape;
+  const job = { lengths: lengthsOf(shape, batch), items, maxLength, dim, blocks, physical, steps: steps + 1, head };
+  const run = spawnSync(values.python, [join(here, 'bench', 'eager.py')], { input: `${JSON.stringify(job)}\n`, encoding: 'utf8' });
+  if (run.status !== 0) throw new Error(`bench: PyTorch failed: ${run.stderr}`);
+  const { secondsPerStep, peakRssMb } = JSON.parse(run.stdout);
+  return { seconds: median(secondsPerStep.slice(1)), peakRssMb, physical };
+}
+
+/** The fastest of the physical batch sizes; each side is allowed its own. */
+const fastest = (list) => list.reduce((best, one) => (one.seconds < best.seconds ? one : best));
+
+function measure(name, batch) {
+  const shape = shapes[name];
+  const sides = { plain: [], private: [] };
+  for (const memoryBudget of budgets) {
+    const times = { plain: [], private: [] };
+    const peaks = { plain: 0, private: 0 };
+    for (let round = 0; round < rounds; round++) {
+      for (const mode of ['plain', 'private']) {
+        const result = ours({ shape: name, batch, mode, memoryBudget, steps });
+        times[mode].push(...result.secondsPerStep);
+        peaks[mode] = Math.max(peaks[mode], result.peakRssMb);
+      }
+    }
+    for (const mode of ['plain', 'private']) {
+      sides[mode].push({ seconds: median(times[mode]), peakRssMb: peaks[mode], memoryBudgetMib: memoryBudget / 2 ** 20 });
+    }
+    note(`bench: ${name} ${batch}, ${memoryBudget / 2 ** 20} MiB: plain ${sides.plain.at(-1).seconds.toFixed(3)} s, private ${sides.private.at(-1).seconds.toFixed(3)} s`);
+  }
+  const plain = fastest(sides.plain);
+  const secret = fastest(sides.private);
+  const row = { shape: name, batch, plain, private: secret, timeRatio: secret.seconds / plain.seconds, memoryRatio: secret.peakRssMb / plain.peakRssMb };
+  if (torch === null) return row;
+  const physical = values.quick ? [32] : [16, 64].filter((size) => size <= batch);
+  for (const head of ['padded', 'valid']) {
+    const best = fastest(physical.map((size) => eager(shape, batch, head, size)));
+    row[head] = { ...best, privateToEager: secret.seconds / best.seconds };
+    note(`bench: ${name} ${batch}, PyTorch ${torch} eager, ${head} head: ${best.seconds.toFixed(3)} s`);
+  }
+  return row;
+}
+
+const rows = names.flatMap((name) => batches.map((batch) => measure(name, batch)));
+const cell = (value, digits) => (value === undefined ? '-' : value.toFixed(digits)).padStart(9);
+console.log(`\n${cpus().length} cores, ${cpus()[0].model}, Node ${process.version}${torch ? `, PyTorch ${torch} eager without privacy` : ''}; medians\n`);
+console.log('shape      batch  plain s  private s    ratio  plain MB private MB    ratio  eager s private/eager  eager valid head private/eager');
+for (const row of rows) {
+  console.log(
+    row.shape.padEnd(10),
+    String(row.batch).padStart(5),
+    cell(row.plain.seconds, 3), cell(row.private.seconds, 3), cell(row.timeRatio, 2),
+    cell(row.plain.peakRssMb, 0), cell(row.private.peakRssMb, 0), cell(row.memoryRatio, 2),
+    cell(row.padded?.seconds, 3), cell(row.padded?.privateToEager, 3),
+    cell(row.valid?.seconds, 3), cell(row.valid?.privateToEager, 3),
+  );
+}
+if (values.json) console.log(JSON.stringify({ cores: cpus().length, torch, steps, rounds, rows }));
