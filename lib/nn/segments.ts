@@ -46,7 +46,8 @@ export class Segments {
   ) {
     this.samples = offsets.length - 1;
     this.rows = Number(offsets[this.samples] ?? 0n);
-    if (this.samples < 0) raise('ERR_BATCH_DIMENSION', 'Segments: offsets must have one entry more than there are samples.');
+    if (this.samples < 0)
+      raise('ERR_BATCH_DIMENSION', 'Segments: offsets must have one entry more than there are samples.');
     if (recordIds !== undefined && recordIds.length !== this.samples) {
       raise('ERR_BATCH_DIMENSION', `Segments: expected ${this.samples} record ids, got ${recordIds.length}.`);
     }
@@ -60,10 +61,13 @@ export class Segments {
     return new Segments(batch.offsets, batch.recordIds, batch.step ?? 0, batchToken(batch));
   }
 
-  /** `samples` samples of `rowsEach` rows, for inputs without a batch object. */
-  static equal(samples: number, rowsEach = 1): Segments {
+  /**
+   * `samples` samples of `rowsEach` rows, for inputs without a batch object. Dropout needs another `step` for every
+   * step.
+   */
+  static equal(samples: number, rowsEach = 1, step = 0): Segments {
     const offsets = BigInt64Array.from({ length: samples + 1 }, (_, b) => BigInt(b * rowsEach));
-    return new Segments(offsets, undefined, 0, 0);
+    return new Segments(offsets, undefined, step, 0);
   }
 
   /** One row a sample, of the same batch: for heads that read the last row of every sample. */
@@ -107,8 +111,9 @@ export function withSegments<T>(segments: Segments, run: () => T): T {
   }
 }
 
+// Native code first: if it refuses the segments, those that were open stay open.
 function open(segments: Segments | null): void {
-  current = segments;
   if (segments === null) torch.ops.phantomgrad.set_segments(null);
   else torch.ops.phantomgrad.set_segments(segments.cuSeqlens, segments.token);
+  current = segments;
 }

@@ -1,0 +1,96 @@
+// Multi-head self-attention over packed rows: a row sees the rows of its own sample, and if causal only those before
+// it.
+
+import * as check from '../check';
+import { raise } from '../errors';
+import { type Tensor, torch } from '../tensor';
+import { segmentsForDropout } from './dropout';
+import { type LayerOptions, sharedInitializer } from './initializer';
+import { Linear } from './linear';
+import { Module } from './module';
+import { currentSegments, Segments } from './segments';
+
+export interface SelfAttentionOptions extends LayerOptions {
+  /** Default 1; must divide `dim`. */
+  readonly heads?: number;
+  /** Default true. */
+  readonly causal?: boolean;
+  /** Probability with which an attention weight is dropped while training. Default 0. */
+  readonly dropout?: number;
+  /** Default true, in both projections. */
+  readonly bias?: boolean;
+  /** Standard deviation of the initial weights, see {@link Linear}. */
+  readonly std?: number;
+}
+
+/**
+ * softmax(Q Kᵀ / √(dim / heads)) V for each head, between two linear projections (Vaswani et al. 2017, section 3.2).
+ */
+export class SelfAttention extends Module {
+  /** Queries, keys and values in one product: `[3 dim, dim]`, in this order. */
+  readonly qkv: Linear;
+  readonly out: Linear;
+  readonly dim: number;
+  readonly heads: number;
+  readonly causal: boolean;
+  readonly dropout: number;
+  readonly seed: number;
+  readonly site: number;
+
+  constructor(dim: number, options: SelfAttentionOptions = {}) {
+    super();
+    const { heads = 1, causal = true, dropout = 0, init = sharedInitializer() } = options;
+    check.integer('SelfAttention', { dim }, 1);
+    check.integer('SelfAttention', { heads }, 1);
+    if (dim % heads !== 0)
+      raise('ERR_INVALID_ARGUMENT', `SelfAttention: ${heads} heads do not divide a width of ${dim}.`);
+    check.notNegative('SelfAttention', { dropout });
+    check.between('SelfAttention', { dropout }, -1, 1);
+    const linear = { ...options, init };
+    this.qkv = new Linear(dim, 3 * dim, linear);
+    this.out = new Linear(dim, dim, linear);
+    this.dim = dim;
+    this.heads = heads;
+    this.causal = causal;
+    this.dropout = dropout;
+    this.seed = init.seed;
+    this.site = init.site();
+  }
+
+  /**
+   * @param x `[N, dim]` rows of the surrounding segments, or without a scope `[B, T, dim]`: B samples of T rows.
+   * @returns The same shape.
+   * @throws ERR_BATCH_DIMENSION if the rows are not those of the segments, or a scope is missing
+   */
+  forward(x: Tensor): Tensor {
+    const [query, key, value] = this.qkv
+      .forward(x)
+      .reshape([-1, 3 * this.dim])
+      .split(this.dim, -1) as [Tensor, Tensor, Tensor];
+    const drop = this.training && this.dropout > 0;
+    const open = currentSegments();
+    using own = open === null && !drop ? equalSegments(x) : null;
+    const segments = open ?? own ?? segmentsForDropout('SelfAttention');
+    const mixed = torch.ops.phantomgrad.attention(query, key, value, segments.cuSeqlens, {
+      heads: this.heads,
+      causal: this.causal,
+      ...(drop ? { dropout: this.dropout, sample_keys: segments.sampleKeys } : {}),
+      seed: this.seed,
+      step: segments.step,
+      site: this.site,
+    });
+    return this.out.forward(mixed.view(x.shape));
+  }
+}
+
+function equalSegments(x: Tensor): Segments {
+  const [samples = 0, rows = 0, ...rest] = x.shape;
+  if (rest.length !== 1) {
+    raise(
+      'ERR_BATCH_DIMENSION',
+      `SelfAttention: without open segments the input must be [samples, rows, dim], got [${x.shape.join(', ')}]. ` +
+        'Run the model inside nn.withSegments(segments, …) for packed rows.',
+    );
+  }
+  return Segments.equal(samples, rows);
+}

@@ -1,0 +1,31 @@
+// Layers, losses, and the segments that tell samples apart.
+
+export { Module } from './module';
+export { Parameter, perSample } from './parameter';
+export { Initializer, type LayerOptions, type ParameterType, seedLayers } from './initializer';
+
+export { Linear, type LinearOptions } from './linear';
+export { Embedding, type EmbeddingOptions } from './embedding';
+export { LayerNorm, type LayerNormOptions } from './layer-norm';
+export { Dropout } from './dropout';
+export { SelfAttention, type SelfAttentionOptions } from './attention';
+export { TransformerBlock, type TransformerBlockOptions } from './transformer-block';
+export { type Layer, Sequential } from './sequential';
+export { type Activation, gelu, relu } from './activations';
+
+export {
+  binaryCrossEntropy,
+  crossEntropy,
+  type CrossEntropyOptions,
+  meanSquaredError,
+  type SampleLossOptions,
+} from './losses';
+export {
+  softmaxCrossEntropy,
+  type SoftmaxCrossEntropyOptions,
+  SoftmaxHead,
+  type SoftmaxHeadOptions,
+} from './softmax-head';
+
+export { batchToken, currentSegments, type SegmentedBatch, Segments, withSegments } from './segments';
+export type { AcceptsEffectiveError, EffectiveError, ItemFrequencies } from './effective-error';

@@ -1,0 +1,111 @@
+// Modules: objects that own parameters and other modules, and can list them by path.
+
+import { Parameter } from './parameter';
+
+type Named<T> = [path: string, value: T];
+
+const join = (prefix: string, name: string): string => (prefix === '' ? name : `${prefix}.${name}`);
+
+/**
+ * Base of every layer and model. Parameters and modules are found where they are assigned: in properties, and in
+ * arrays, maps
+ * and plain objects in properties. Private `#fields` are invisible; say `private` instead.
+ *
+ * @example class Scorer extends Module { embed = new Embedding(100, 8); forward(ids: Tensor) { return
+ * this.embed.forward(ids).sum(-1); } }
+ */
+export abstract class Module {
+  #training = true;
+
+  /**
+   * True while training: dropout drops, and an attached privacy engine records. Set it with {@link train} and {@link
+   * eval}.
+   */
+  get training(): boolean {
+    return this.#training;
+  }
+
+  /** Switches this module and all inside it to training (or, with false, to evaluation). Returns the module. */
+  train(training = true): this {
+    for (const [, module] of this.namedModules()) module.#training = training;
+    return this;
+  }
+
+  /** Switches to evaluation: no dropout. Returns the module. */
+  eval(): this {
+    return this.train(false);
+  }
+
+  /** What this module owns, by name; a container may give other names than its properties have. */
+  protected members(): Iterable<Named<unknown>> {
+    return Object.entries(this);
+  }
+
+  /**
+   * Every parameter by dotted path («blocks.0.attention.qkv.weight»). One that is shared is listed once, under its
+   * first path.
+   */
+  *namedParameters(): Generator<Named<Parameter>, void, void> {
+    const seen = new Set<unknown>();
+    for (const [path, module] of this.namedModules()) {
+      for (const [name, value] of leaves(module)) {
+        if (!(value instanceof Parameter) || seen.has(value)) continue;
+        seen.add(value);
+        yield [join(path, name), value];
+      }
+    }
+  }
+
+  /** The parameters of {@link namedParameters}, each once. */
+  parameters(): Parameter[] {
+    return Array.from(this.namedParameters(), ([, parameter]) => parameter);
+  }
+
+  /** This module under «», and every module inside it by dotted path, each once. */
+  *namedModules(): Generator<Named<Module>, void, void> {
+    const seen = new Set<Module>();
+    const visit = function* (module: Module, path: string): Generator<Named<Module>, void, void> {
+      if (seen.has(module)) return;
+      seen.add(module);
+      yield [path, module];
+      for (const [name, value] of leaves(module)) {
+        if (value instanceof Module) yield* visit(value, join(path, name));
+      }
+    };
+    yield* visit(this, '');
+  }
+
+  modules(): Module[] {
+    return Array.from(this.namedModules(), ([, module]) => module);
+  }
+
+  /** Frees all parameters now. The module cannot be used afterwards. */
+  dispose(): void {
+    for (const parameter of this.parameters()) parameter.dispose();
+  }
+
+  /** @internal `members` of another module. */
+  static membersOf(module: Module): Iterable<Named<unknown>> {
+    return module.members();
+  }
+}
+
+// The parameters and modules that `module` owns itself, containers opened: «blocks.0», «heads.click».
+function* leaves(module: Module): Generator<Named<unknown>, void, void> {
+  const open = function* (name: string, value: unknown): Generator<Named<unknown>, void, void> {
+    if (value instanceof Module || value instanceof Parameter) {
+      yield [name, value];
+    } else if (Array.isArray(value) || isPlainObject(value)) {
+      for (const [key, item] of Object.entries(value)) yield* open(join(name, key), item);
+    } else if (value instanceof Map) {
+      for (const [key, item] of value) yield* open(join(name, String(key)), item);
+    }
+  };
+  for (const [name, value] of Module.membersOf(module)) yield* open(name, value);
+}
+
+function isPlainObject(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}

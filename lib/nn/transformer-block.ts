@@ -1,0 +1,83 @@
+// One Transformer block: self-attention and a feed-forward network, each with dropout, residual and normalisation.
+
+import * as check from '../check';
+import type { Tensor } from '../tensor';
+import { type Activation, ACTIVATIONS } from './activations';
+import { SelfAttention } from './attention';
+import { Dropout } from './dropout';
+import { type LayerOptions, sharedInitializer } from './initializer';
+import { LayerNorm } from './layer-norm';
+import { Linear } from './linear';
+import { Module } from './module';
+
+export interface TransformerBlockOptions extends LayerOptions {
+  readonly dim: number;
+  /** Default 1; must divide `dim`. */
+  readonly heads?: number;
+  /** Width of the feed-forward network. Default 4 dim. */
+  readonly ffnDim?: number;
+  /** Default relu. */
+  readonly activation?: Activation;
+  /**
+   * `post` (default, Vaswani et al. 2017): norm(x + f(x)). `pre`: x + f(norm(x)); the caller normalises the last
+   * output.
+   */
+  readonly norm?: 'post' | 'pre';
+  /** Probability of dropping an output of either half while training. Default 0. */
+  readonly dropout?: number;
+  /** Probability of dropping an attention weight while training. Default: `dropout`. */
+  readonly attentionDropout?: number;
+  /** Default true. */
+  readonly causal?: boolean;
+  /** Standard deviation of all initial weights. Default 0.02. */
+  readonly std?: number;
+}
+
+export class TransformerBlock extends Module {
+  readonly attention: SelfAttention;
+  readonly attentionNorm: LayerNorm;
+  readonly attentionDrop: Dropout;
+  readonly ffnIn: Linear;
+  readonly ffnOut: Linear;
+  readonly ffnNorm: LayerNorm;
+  readonly ffnDrop: Dropout;
+  readonly activation: Activation;
+  readonly norm: 'post' | 'pre';
+
+  constructor(options: TransformerBlockOptions) {
+    super();
+    const { dim, heads = 1, activation = 'relu', norm = 'post', causal = true, dropout = 0, std = 0.02 } = options;
+    const { attentionDropout = dropout, ffnDim = 4 * dim, init = sharedInitializer(), dtype = 'float32' } = options;
+    check.integer('TransformerBlock', { dim }, 1);
+    check.oneOf('TransformerBlock', { activation }, Object.keys(ACTIVATIONS) as Activation[]);
+    check.oneOf('TransformerBlock', { norm }, ['post', 'pre']);
+    const layer = { init, dtype, std };
+    this.attention = new SelfAttention(dim, { ...layer, heads, causal, dropout: attentionDropout });
+    this.attentionNorm = new LayerNorm(dim, { dtype });
+    this.attentionDrop = new Dropout(dropout, { init });
+    this.ffnIn = new Linear(dim, ffnDim, layer);
+    this.ffnOut = new Linear(ffnDim, dim, layer);
+    this.ffnNorm = new LayerNorm(dim, { dtype });
+    this.ffnDrop = new Dropout(dropout, { init });
+    this.activation = activation;
+    this.norm = norm;
+  }
+
+  /** @param x `[N, dim]` rows of the surrounding segments, or `[B, T, dim]` without a scope @returns the same shape */
+  forward(x: Tensor): Tensor {
+    if (this.norm === 'post') {
+      const attended = this.attentionNorm.forward(x.add(this.#attend(x)));
+      return this.ffnNorm.forward(attended.add(this.#feed(attended)));
+    }
+    const attended = x.add(this.#attend(this.attentionNorm.forward(x)));
+    return attended.add(this.#feed(this.ffnNorm.forward(attended)));
+  }
+
+  #attend(x: Tensor): Tensor {
+    return this.attentionDrop.forward(this.attention.forward(x));
+  }
+
+  #feed(x: Tensor): Tensor {
+    return this.ffnDrop.forward(this.ffnOut.forward(ACTIVATIONS[this.activation](this.ffnIn.forward(x))));
+  }
+}
