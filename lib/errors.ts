@@ -17,6 +17,7 @@ export const ERROR_CODES = {
   ERR_DATA_FORMAT: 'a data file is unreadable, empty or malformed',
   ERR_PRIVACY_BUDGET: 'the next step would exceed the privacy budget',
   ERR_PRIVACY_TARGET: 'the privacy target cannot be reached',
+  ERR_ACCOUNTING: 'an accountant cannot reach its accuracy in double precision',
   ERR_NO_GRADIENT_RULE: 'a parameter is used by an operator without a per-sample rule',
   ERR_PARAMETER_UNUSED: 'a parameter got no use in the first step',
   ERR_BATCH_NOT_SAMPLED: 'a loss does not belong to an outstanding batch of the sampler',

@@ -1,0 +1,3 @@
+// TEMPORARY (uncommitted).
+export { pld } from './pld';
+export { calibrateNoise } from './calibrate';
