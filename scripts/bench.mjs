@@ -32,7 +32,9 @@ const median = (list) => [...list].sort((a, b) => a - b)[Math.floor((list.length
 const note = (text) => process.stderr.write(`${text}\n`);
 
 function ours(job) {
-  return JSON.parse(execFileSync(process.execPath, [join(here, 'bench', 'ours.mjs'), JSON.stringify(job)], { encoding: 'utf8' }));
+  return JSON.parse(
+    execFileSync(process.execPath, [join(here, 'bench', 'ours.mjs'), JSON.stringify(job)], { encoding: 'utf8' }),
+  );
 }
 
 const python = spawnSync(values.python, ['-c', 'import torch; print(torch.__version__)'], { encoding: 'utf8' });
@@ -42,7 +44,10 @@ if (torch === null) note(`bench: ${values.python} has no torch: the columns of P
 function eager(shape, batch, head, physical) {
   const { items, maxLength, dim, blocks } = shape;
   const job = { lengths: lengthsOf(shape, batch), items, maxLength, dim, blocks, physical, steps: steps + 1, head };
-  const run = spawnSync(values.python, [join(here, 'bench', 'eager.py')], { input: `${JSON.stringify(job)}\n`, encoding: 'utf8' });
+  const run = spawnSync(values.python, [join(here, 'bench', 'eager.py')], {
+    input: `${JSON.stringify(job)}\n`,
+    encoding: 'utf8',
+  });
   if (run.status !== 0) throw new Error(`bench: PyTorch failed: ${run.stderr}`);
   const { secondsPerStep, peakRssMb } = JSON.parse(run.stdout);
   return { seconds: median(secondsPerStep.slice(1)), peakRssMb, physical };
@@ -65,13 +70,26 @@ function measure(name, batch) {
       }
     }
     for (const mode of ['plain', 'private']) {
-      sides[mode].push({ seconds: median(times[mode]), peakRssMb: peaks[mode], memoryBudgetMib: memoryBudget / 2 ** 20 });
+      sides[mode].push({
+        seconds: median(times[mode]),
+        peakRssMb: peaks[mode],
+        memoryBudgetMib: memoryBudget / 2 ** 20,
+      });
     }
-    note(`bench: ${name} ${batch}, ${memoryBudget / 2 ** 20} MiB: plain ${sides.plain.at(-1).seconds.toFixed(3)} s, private ${sides.private.at(-1).seconds.toFixed(3)} s`);
+    note(
+      `bench: ${name} ${batch}, ${memoryBudget / 2 ** 20} MiB: plain ${sides.plain.at(-1).seconds.toFixed(3)} s, private ${sides.private.at(-1).seconds.toFixed(3)} s`,
+    );
   }
   const plain = fastest(sides.plain);
   const secret = fastest(sides.private);
-  const row = { shape: name, batch, plain, private: secret, timeRatio: secret.seconds / plain.seconds, memoryRatio: secret.peakRssMb / plain.peakRssMb };
+  const row = {
+    shape: name,
+    batch,
+    plain,
+    private: secret,
+    timeRatio: secret.seconds / plain.seconds,
+    memoryRatio: secret.peakRssMb / plain.peakRssMb,
+  };
   if (torch === null) return row;
   const physical = values.quick ? [32] : [16, 64].filter((size) => size <= batch);
   for (const head of ['padded', 'valid']) {
@@ -84,16 +102,26 @@ function measure(name, batch) {
 
 const rows = names.flatMap((name) => batches.map((batch) => measure(name, batch)));
 const cell = (value, digits) => (value === undefined ? '-' : value.toFixed(digits)).padStart(9);
-console.log(`\n${cpus().length} cores, ${cpus()[0].model}, Node ${process.version}${torch ? `, PyTorch ${torch} eager without privacy` : ''}; medians\n`);
-console.log('shape      batch  plain s  private s    ratio  plain MB private MB    ratio  eager s private/eager  eager valid head private/eager');
+console.log(
+  `\n${cpus().length} cores, ${cpus()[0].model}, Node ${process.version}${torch ? `, PyTorch ${torch} eager without privacy` : ''}; medians\n`,
+);
+console.log(
+  'shape      batch  plain s  private s    ratio  plain MB private MB    ratio  eager s private/eager  eager valid head private/eager',
+);
 for (const row of rows) {
   console.log(
     row.shape.padEnd(10),
     String(row.batch).padStart(5),
-    cell(row.plain.seconds, 3), cell(row.private.seconds, 3), cell(row.timeRatio, 2),
-    cell(row.plain.peakRssMb, 0), cell(row.private.peakRssMb, 0), cell(row.memoryRatio, 2),
-    cell(row.padded?.seconds, 3), cell(row.padded?.privateToEager, 3),
-    cell(row.valid?.seconds, 3), cell(row.valid?.privateToEager, 3),
+    cell(row.plain.seconds, 3),
+    cell(row.private.seconds, 3),
+    cell(row.timeRatio, 2),
+    cell(row.plain.peakRssMb, 0),
+    cell(row.private.peakRssMb, 0),
+    cell(row.memoryRatio, 2),
+    cell(row.padded?.seconds, 3),
+    cell(row.padded?.privateToEager, 3),
+    cell(row.valid?.seconds, 3),
+    cell(row.valid?.privateToEager, 3),
   );
 }
 if (values.json) console.log(JSON.stringify({ cores: cpus().length, torch, steps, rounds, rows }));

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { buildTypeScript } from './build-ts.mjs';
-import { main, run, StepError } from './shell.mjs';
+import { isMain, main, run, StepError } from './shell.mjs';
 import { digestOf, dropStamp, readStamp, root, setupFolder, writeStamp } from './stamp.mjs';
 import { buildEnvironment, generator } from './tools.mjs';
 
@@ -86,7 +86,7 @@ export function builtNative() {
   return standing ? stamp.libtorch : null;
 }
 
-if (process.argv[1] === import.meta.filename) {
+if (isMain(import.meta)) {
   const { values } = parseArgs({
     options: {
       out: { type: 'string' },

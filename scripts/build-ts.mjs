@@ -3,7 +3,7 @@ import { copyFileSync, existsSync, readdirSync, renameSync, rmSync, writeFileSyn
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
-import { main, run } from './shell.mjs';
+import { isMain, main, run } from './shell.mjs';
 import { digestOf, dropStamp, readStamp, root, writeStamp } from './stamp.mjs';
 
 const INPUTS = ['lib', 'types', 'tsconfig.json', 'tsconfig.build.json', 'scripts/build-ts.mjs', 'package-lock.json'];
@@ -51,4 +51,4 @@ export async function buildTypeScript() {
   writeStamp('dist', { digest });
 }
 
-if (process.argv[1] === import.meta.filename) await main(buildTypeScript);
+if (isMain(import.meta)) await main(buildTypeScript);

@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 
 import { setup } from './setup.mjs';
-import { main, run, StepError } from './shell.mjs';
+import { isMain, main, run, StepError } from './shell.mjs';
 import { root } from './stamp.mjs';
 
 const require = createRequire(import.meta.url);
@@ -31,7 +31,7 @@ export function writeRequirements(folder) {
   writeFileSync(join(folder, 'requires.json'), `${JSON.stringify({ glibc: glibcFloor(folder) })}\n`);
 }
 
-if (process.argv[1] === import.meta.filename) {
+if (isMain(import.meta)) {
   await main(async () => {
     const libtorch = await setup();
     rmSync(join(root, 'prebuilds'), { recursive: true, force: true });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { buildNative, builtNative } from './build-native.mjs';
 import { buildTypeScript } from './build-ts.mjs';
 import { installPackages } from './packages.mjs';
-import { main } from './shell.mjs';
+import { isMain, main } from './shell.mjs';
 import { root, setupFolder } from './stamp.mjs';
 
 const require = createRequire(import.meta.url);
@@ -30,6 +30,6 @@ export async function setup() {
   );
 }
 
-if (process.argv[1] === import.meta.filename) {
+if (isMain(import.meta)) {
   await main(async () => console.log(`Ready. LibTorch: ${await setup()}`));
 }

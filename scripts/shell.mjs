@@ -1,5 +1,6 @@
 // Runs commands for the other scripts.
 import { spawn, spawnSync } from 'node:child_process';
+import { realpathSync } from 'node:fs';
 
 /** A step that failed with a message of its own: scripts print the message, not a stack. */
 export class StepError extends Error {}
@@ -24,6 +25,11 @@ export function versionOf(command, environment = process.env) {
   if (status !== 0) return null;
   const [, major, minor] = /(\d+)\.(\d+)/.exec(stdout) ?? [null, '0', '0'];
   return [Number(major), Number(minor)];
+}
+
+/** Whether a module is the script that was started. By real path: a checkout may be reached through a link. */
+export function isMain({ filename }) {
+  return process.argv[1] !== undefined && realpathSync(process.argv[1]) === filename;
 }
 
 /** Runs the main function of a script and turns failures into one message and exit code 1. */

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-import { main, run, StepError, versionOf } from './shell.mjs';
+import { isMain, main, run, StepError, versionOf } from './shell.mjs';
 import { setupFolder } from './stamp.mjs';
 
 // Exact versions: the output of clang-format moves between majors.
@@ -78,4 +78,4 @@ export function generator(environment) {
   return versionOf('ninja', environment) === null ? 'Unix Makefiles' : 'Ninja';
 }
 
-if (process.argv[1] === import.meta.filename) await main(async () => console.log(await fetchTool(process.argv[2])));
+if (isMain(import.meta)) await main(async () => console.log(await fetchTool(process.argv[2])));
