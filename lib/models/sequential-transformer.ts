@@ -3,7 +3,16 @@
 import * as check from '../check';
 import type { Batch, SequenceRows } from '../data';
 import { historyRows } from '../data';
-import { Dropout, Embedding, Initializer, Module, Segments, softmaxCrossEntropy, TransformerBlock, withSegments } from '../nn';
+import {
+  Dropout,
+  Embedding,
+  Initializer,
+  Module,
+  Segments,
+  softmaxCrossEntropy,
+  TransformerBlock,
+  withSegments,
+} from '../nn';
 import { fromTypedArray, noGrad, type Tensor, tidy, torch } from '../tensor';
 import type { Scorer } from './scorer';
 

@@ -54,7 +54,11 @@ export class BatchStream<B extends PhysicalBatch> {
     this.#outstanding = null;
   }
 
-  *draw(data: PackableData<B>, options: PackingOptions, nextStep: () => number | null): Generator<Sampled<B>, void, void> {
+  *draw(
+    data: PackableData<B>,
+    options: PackingOptions,
+    nextStep: () => number | null,
+  ): Generator<Sampled<B>, void, void> {
     const sampler = drawing(this.sampler);
     check.integer('batches', { length: data.length }, this.records, this.records);
     for (let step = nextStep(); step !== null; step = nextStep()) {
@@ -74,5 +78,8 @@ export class BatchStream<B extends PhysicalBatch> {
 
 function drawing(sampler: Sampler): DrawingSampler {
   if ('draw' in sampler) return sampler as DrawingSampler;
-  return raise('ERR_INVALID_ARGUMENT', `batches: the sampler ${sampler.kind} draws nothing. Give your own batches to optimizer.step.`);
+  return raise(
+    'ERR_INVALID_ARGUMENT',
+    `batches: the sampler ${sampler.kind} draws nothing. Give your own batches to optimizer.step.`,
+  );
 }

@@ -87,7 +87,9 @@ export class GradientBook {
   parameterNorms(): Map<string, Float64Array> {
     return tidy(() => {
       const squares = (ops.book_norms(this.#book) as [Tensor, Tensor, Tensor])[2];
-      return new Map(this.names.map((name, slot) => [name, squares.select(0, slot).contiguous().toTypedArray() as Float64Array]));
+      return new Map(
+        this.names.map((name, slot) => [name, squares.select(0, slot).contiguous().toTypedArray() as Float64Array]),
+      );
     });
   }
 

@@ -65,7 +65,7 @@ export class PrivacyEngine extends StepEngine {
     this.#noise = new NoiseSource(insecureSeed);
     if (insecureSeed !== undefined) {
       this.ledger.stampInsecure(insecureSeed);
-      process.emitWarning('noise and sampling repeat with insecureSeed: this run is not private.', 'PhantomgradWarning');
+      warnOnce();
     }
   }
 
@@ -81,9 +81,9 @@ export class PrivacyEngine extends StepEngine {
     return this.#lastStats;
   }
 
-  /** Detaches and erases the noise key. */
-  override detach(): void {
-    super.detach();
+  /** Detaches for good: the noise key is erased. */
+  close(): void {
+    this.detach();
     this.#noise.close();
   }
 
@@ -114,4 +114,12 @@ export class PrivacyEngine extends StepEngine {
   protected finished(): void {
     this.#lastStats = this.#stats.finish();
   }
+}
+
+let warned = false;
+
+function warnOnce(): void {
+  if (warned) return;
+  warned = true;
+  process.emitWarning('noise and sampling repeat with insecureSeed: such a run is not private.', 'PhantomgradWarning');
 }

@@ -164,7 +164,10 @@ export abstract class StepEngine {
     const book = this.#ready(operation);
     const batch = this.stream.outstanding;
     if (batch === null && 'draw' in this.sampler) {
-      raise('ERR_BATCH_NOT_SAMPLED', `${operation}: there is no batch of engine.batches() that this loss could belong to.`);
+      raise(
+        'ERR_BATCH_NOT_SAMPLED',
+        `${operation}: there is no batch of engine.batches() that this loss could belong to.`,
+      );
     }
     checkLoss(operation, loss, batch);
     if (!(Number.isFinite(lossScale) && lossScale > 0)) {
@@ -201,7 +204,10 @@ export abstract class StepEngine {
     this.#samplesInStep = 0;
     this.finished();
     if (notFinite > 0) {
-      raise('ERR_NOT_FINITE', `step: ${notFinite} parameters are not finite after step ${this.#steps}. Lower the learning rate.`);
+      raise(
+        'ERR_NOT_FINITE',
+        `step: ${notFinite} parameters are not finite after step ${this.#steps}. Lower the learning rate.`,
+      );
     }
   }
 
@@ -213,15 +219,20 @@ export abstract class StepEngine {
       book.discard();
       this.#unused = null;
       this.#samplesInStep = 0;
-      raise('ERR_PARAMETER_UNUSED', `step: parameter ${name} did not take part in the loss. Freeze it with requiresGrad_(false).`);
+      raise(
+        'ERR_PARAMETER_UNUSED',
+        `step: parameter ${name} did not take part in the loss. Freeze it with requiresGrad_(false).`,
+      );
     }
     this.#checked = true;
   }
 
   #ready(operation: string): GradientBook {
-    if (this.#book === null) return raise('ERR_ENGINE_STATE', `${operation}: the engine is not attached to an optimizer.`);
+    if (this.#book === null)
+      return raise('ERR_ENGINE_STATE', `${operation}: the engine is not attached to an optimizer.`);
     if (this.#locked) return raise('ERR_ENGINE_STATE', `${operation}: the engine is locked. Call unlock() first.`);
-    if (!this.model.training) return raise('ERR_ENGINE_STATE', `${operation}: the model is in evaluation mode. Call model.train() first.`);
+    if (!this.model.training)
+      return raise('ERR_ENGINE_STATE', `${operation}: the model is in evaluation mode. Call model.train() first.`);
     return this.#book;
   }
 }

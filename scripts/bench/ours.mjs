@@ -42,4 +42,6 @@ for (const part of engine.batches(train)) {
 }
 const rows = sequences.reduce((sum, sequence) => sum + sequence.length - 1, 0);
 // The first step pays for allocations and code paths that no later step needs.
-console.log(JSON.stringify({ secondsPerStep: seconds.slice(1), peakRssMb: process.resourceUsage().maxRSS / 1024, rows }));
+console.log(
+  JSON.stringify({ secondsPerStep: seconds.slice(1), peakRssMb: process.resourceUsage().maxRSS / 1024, rows }),
+);
