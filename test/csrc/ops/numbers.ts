@@ -51,3 +51,12 @@ export function expectCertified(
       throw new Error(`sample ${b}: bound ${bound[b]} is loose: the exact norm is ${exact[b]}`);
   }
 }
+
+/** Σ_b factors[b] · gradients[b], from per-sample gradients of `size` numbers each. */
+export function weightedSum(factors: readonly number[], gradients: Float64Array, size: number): Float64Array {
+  const sum = new Float64Array(size);
+  for (let b = 0; b < factors.length; b++) {
+    for (let i = 0; i < size; i++) sum[i]! += factors[b]! * gradients[b * size + i]!;
+  }
+  return sum;
+}

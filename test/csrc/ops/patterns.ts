@@ -1,0 +1,308 @@
+// Ways to share parameters, each written twice: with our operators over a packed batch, and with plain operators for one sample.
+
+import { type Tensor, tensor, torch } from '../../../lib/tensor';
+import { ints, type Parameters, sampleSums } from './book';
+import type { Random } from './random';
+import { makeIds, type Repetition } from './shapes';
+
+const ops = torch.ops.phantomgrad;
+const aten = torch.ops.aten;
+
+/** What a model reads, as numbers. */
+export interface Batch {
+  readonly at: readonly number[];
+  readonly ids: readonly number[];
+  readonly others: readonly number[];
+  readonly targets: readonly number[];
+  readonly x: Float64Array; // [rows, d]
+  readonly weights: readonly number[];
+}
+
+/** The same as tensors: a packed batch, or one sample's rows. */
+export interface Inputs {
+  readonly at: readonly number[];
+  readonly ids: Tensor;
+  readonly others: Tensor;
+  readonly targets: Tensor;
+  readonly x: Tensor;
+  readonly weights: Tensor;
+  readonly positions: Tensor;
+}
+
+export interface Pattern {
+  readonly name: string;
+  readonly shapes: (M: number, d: number) => Readonly<Record<string, readonly number[]>>;
+  /** `[B]` losses. Runs inside the batch's segments. */
+  readonly ours: (p: Parameters, batch: Inputs) => Tensor;
+  /** The loss of the one sample in `sample`, without our operators. */
+  readonly plain: (p: Parameters, sample: Inputs) => Tensor;
+}
+
+export function makeBatch(random: Random, at: readonly number[], M: number, d: number, kind: Repetition): Batch {
+  const rows = at[at.length - 1]!;
+  const below = (n: number): number => random.below(n);
+  return {
+    at,
+    ids: makeIds(kind, rows, M, below),
+    others: makeIds('few', rows, M, below),
+    targets: Array.from({ length: rows }, () => random.below(M)),
+    x: random.normals(rows * d),
+    weights: Array.from({ length: rows }, () => random.pick([0, 1, 0.5])),
+  };
+}
+
+/** Longest sample that has a position of its own. */
+export const POSITIONS = 130;
+
+export function inputs(batch: Batch, d: number, dtype: 'float32' | 'float64', samples?: readonly number[]): Inputs {
+  const chosen = samples ?? batch.at.slice(1).map((_, b) => b);
+  const rowsOf = chosen.map((b) => Array.from({ length: batch.at[b + 1]! - batch.at[b]! }, (_, t) => batch.at[b]! + t));
+  const rows = rowsOf.flat();
+  const take = (values: readonly number[]): number[] => rows.map((t) => values[t]!);
+  return {
+    at: rowsOf.reduce((at, own) => [...at, at[at.length - 1]! + own.length], [0]),
+    ids: ints(take(batch.ids)),
+    others: ints(take(batch.others)),
+    targets: ints(take(batch.targets)),
+    x: tensor(Float64Array.from(rows.flatMap((t) => [...batch.x.subarray(t * d, (t + 1) * d)])), {
+      dtype,
+      shape: [rows.length, d],
+    }),
+    weights: tensor(Float64Array.from(take(batch.weights)), { dtype }),
+    positions: ints(rowsOf.flatMap((own) => own.map((_, t) => t))),
+  };
+}
+
+/** A loss of rows that treats every entry differently. */
+const rowLoss = (y: Tensor): Tensor => y.sin().mul(y.add(2)).sum([1]);
+const bend = (y: Tensor, { at }: Inputs): Tensor => sampleSums(rowLoss(y), at);
+const lookUp = (table: Tensor, ids: Tensor): Tensor => table.indexSelect(0, ids);
+const affine = (x: Tensor, w: Tensor, b?: Tensor): Tensor =>
+  b === undefined ? x.matmul(w.t()) : x.matmul(w.t()).add(b);
+
+interface HeadOptions {
+  readonly scale?: number;
+  readonly smoothing?: number;
+  readonly bias?: Tensor;
+}
+
+function ourHead(
+  h: Tensor,
+  table: Tensor,
+  { targets, weights }: Inputs,
+  { scale = 1, smoothing = 0, bias }: HeadOptions = {},
+): Tensor {
+  return ops.softmax_cross_entropy_head(h, table, targets, weights, bias ?? null, {
+    scale,
+    label_smoothing: smoothing,
+  });
+}
+
+function plainHead(
+  h: Tensor,
+  table: Tensor,
+  { targets, weights }: Inputs,
+  { scale = 1, smoothing = 0, bias }: HeadOptions = {},
+): Tensor {
+  const logP = affine(h, table.mul(scale), bias).logSoftmax(1);
+  const hit = logP
+    .gather(1, targets.unsqueeze(1))
+    .squeeze(1)
+    .mul(1 - smoothing);
+  return hit
+    .add(logP.mean([1]).mul(smoothing))
+    .mul(weights)
+    .sum()
+    .neg();
+}
+
+function plainAttention(q: Tensor, k: Tensor, v: Tensor): Tensor {
+  const rows = q.shape[0]!;
+  const future = aten.triu(torch.ones([rows, rows], { dtype: 'bool' }), 1);
+  const logits = q.matmul(k.t()).div(Math.sqrt(q.shape[1]!)).maskedFill(future, -Infinity);
+  return logits.softmax(1).matmul(v);
+}
+
+export const PATTERNS: readonly Pattern[] = [
+  {
+    name: 'a linear layer called twice',
+    shapes: (_, d) => ({ W: [d, d], b: [d] }),
+    ours: ({ W, b }, s) => bend(ops.linear(ops.linear(s.x, W!, b).tanh(), W!, b), s),
+    plain: ({ W, b }, s) => rowLoss(affine(affine(s.x, W!, b).tanh(), W!, b)).sum(),
+  },
+  {
+    name: 'an embedding used twice in one forward',
+    shapes: (M, d) => ({ E: [M, d] }),
+    ours: ({ E }, s) => bend(ops.embedding(s.ids, E!).mul(ops.embedding(s.others, E!, { scale: 2, padding_id: 1 })), s),
+    // The padding id is seen but gets no gradient.
+    plain: ({ E }, s) => {
+      const seen = s.others.eq(1).unsqueeze(1);
+      const other = lookUp(E!, s.others);
+      return rowLoss(lookUp(E!, s.ids).mul(aten.where(seen, other.detach(), other).mul(2))).sum();
+    },
+  },
+  {
+    name: 'a tied table',
+    shapes: (M, d) => ({ E: [M, d], W: [d, d] }),
+    ours: ({ E, W }, s) =>
+      ourHead(ops.linear(ops.embedding(s.ids, E!, { scale: 3 }), W!).tanh(), E!, s, { scale: 0.5, smoothing: 0.1 }),
+    plain: ({ E, W }, s) =>
+      plainHead(affine(lookUp(E!, s.ids).mul(3), W!).tanh(), E!, s, { scale: 0.5, smoothing: 0.1 }),
+  },
+  {
+    name: 'encoder, decoder and head on one table',
+    shapes: (M, d) => ({ E: [M, d], bias: [M] }),
+    ours: ({ E, bias }, s) =>
+      ourHead(
+        ops.embedding(s.ids, E!, { scale: 2 }).tanh().add(ops.embedding(s.others, E!)),
+        E!,
+        s,
+        bias === undefined ? {} : { bias },
+      ),
+    plain: ({ E, bias }, s) =>
+      plainHead(lookUp(E!, s.ids).mul(2).tanh().add(lookUp(E!, s.others)), E!, s, bias === undefined ? {} : { bias }),
+  },
+  {
+    name: 'a tied table that is a linear weight too',
+    shapes: (M, d) => ({ E: [M, d] }),
+    ours: ({ E }, s) => {
+      const x = ops.embedding(s.ids, E!);
+      return bend(ops.linear(x.tanh(), E!), s).add(ourHead(x.add(s.x), E!, s));
+    },
+    plain: ({ E }, s) => {
+      const x = lookUp(E!, s.ids);
+      return rowLoss(affine(x.tanh(), E!))
+        .sum()
+        .add(plainHead(x.add(s.x), E!, s));
+    },
+  },
+  {
+    name: 'two heads on one embedding',
+    shapes: (M, d) => ({ E: [M, d] }),
+    ours: ({ E }, s) => {
+      const x = ops.embedding(s.ids, E!);
+      return ourHead(x.tanh(), E!, s).add(ourHead(x.add(s.x), E!, { ...s, targets: s.others }, { smoothing: 0.2 }));
+    },
+    plain: ({ E }, s) => {
+      const x = lookUp(E!, s.ids);
+      return plainHead(x.tanh(), E!, s).add(plainHead(x.add(s.x), E!, { ...s, targets: s.others }, { smoothing: 0.2 }));
+    },
+  },
+  {
+    name: 'a bias shared by two layers',
+    shapes: (_, d) => ({ V: [3, d], W: [3, d], b: [3] }),
+    ours: ({ V, W, b }, s) => bend(ops.linear(s.x, V!, b).mul(ops.linear(s.x.tanh(), W!, b)), s),
+    plain: ({ V, W, b }, s) => rowLoss(affine(s.x, V!, b).mul(affine(s.x.tanh(), W!, b))).sum(),
+  },
+  {
+    name: 'a LayerNorm called twice',
+    shapes: (_, d) => ({ gamma: [d], beta: [d] }),
+    ours: ({ gamma, beta }, s) =>
+      bend(ops.layer_norm(ops.layer_norm(s.x, gamma!, beta, 0.1).tanh(), gamma!, beta, 0.1), s),
+    plain: ({ gamma, beta }, s) => {
+      const n = (x: Tensor): Tensor => aten.layer_norm(x, gamma!.shape, gamma, beta, 0.1);
+      return rowLoss(n(n(s.x).tanh())).sum();
+    },
+  },
+  {
+    name: 'perSample of a scalar, and of a weight that a linear layer uses too',
+    shapes: (_, d) => ({ s: [], W: [3, d] }),
+    ours: ({ s, W }, batch) => {
+      const samples = batch.at.length - 1;
+      const y = ops.linear(batch.x, W!);
+      const weight = ops.per_sample(W!, samples);
+      const rowsOfSample = sampleSums(rowLoss(y), batch.at);
+      return rowsOfSample.mul(ops.per_sample(s!, samples)).add(
+        weight
+          .sin()
+          .sum([1, 2])
+          .mul(sampleSums(torch.ones([batch.x.shape[0]!], { dtype: batch.x.dtype }), batch.at)),
+      );
+    },
+    plain: ({ s, W }, sample) =>
+      rowLoss(affine(sample.x, W!)).sum().mul(s!).add(W!.sin().sum().mul(sample.x.shape[0]!)),
+  },
+  {
+    name: 'a Transformer block with a tied table',
+    shapes: (M, d) => ({
+      E: [M, d],
+      P: [POSITIONS, d],
+      gamma: [d],
+      beta: [d],
+      Q: [3 * d, d],
+      q: [3 * d],
+      O: [d, d],
+      U: [2 * d, d],
+      u: [2 * d],
+      D: [d, 2 * d],
+      bias: [M],
+    }),
+    ours: (p, s) => {
+      const d = p['E']!.shape[1]!;
+      const x = ops.embedding(s.ids, p['E']!, { scale: 2 }).add(ops.embedding(s.positions, p['P']!));
+      const n = ops.layer_norm(x, p['gamma']!, p['beta'], 0.1);
+      const [q, k, v] = ops.linear(n, p['Q']!, p['q']).split(d, 1) as [Tensor, Tensor, Tensor];
+      const y = x.add(ops.linear(ops.attention(q, k, v, ints(s.at)), p['O']!));
+      const inner = ops.linear(ops.layer_norm(y, p['gamma']!, p['beta'], 0.1), p['U']!, p['u']).gelu();
+      return ourHead(y.add(ops.linear(inner, p['D']!)), p['E']!, s, { smoothing: 0.1, bias: p['bias']! });
+    },
+    plain: (p, s) => {
+      const d = p['E']!.shape[1]!;
+      const norm = (z: Tensor): Tensor => aten.layer_norm(z, [d], p['gamma'], p['beta'], 0.1);
+      const x = lookUp(p['E']!, s.ids).mul(2).add(lookUp(p['P']!, s.positions));
+      const [q, k, v] = affine(norm(x), p['Q']!, p['q']).split(d, 1) as [Tensor, Tensor, Tensor];
+      const y = x.add(affine(plainAttention(q, k, v), p['O']!));
+      return plainHead(y.add(affine(affine(norm(y), p['U']!, p['u']).gelu(), p['D']!)), p['E']!, s, {
+        smoothing: 0.1,
+        bias: p['bias']!,
+      });
+    },
+  },
+];
+
+/** Leaves of the pattern's shapes. */
+export function makeParameters(
+  { shapes }: Pattern,
+  M: number,
+  d: number,
+  random: Random,
+): Record<string, { shape: readonly number[]; values: Float64Array }> {
+  return Object.fromEntries(
+    Object.entries(shapes(M, d)).map(([name, shape]) => {
+      const size = shape.reduce((x, y) => x * y, 1);
+      return [name, { shape, values: random.normals(size, 1 / Math.sqrt(shape[1] ?? 1)) }];
+    }),
+  );
+}
+
+export function leaves(
+  values: ReturnType<typeof makeParameters>,
+  dtype: 'float32' | 'float64',
+): Record<string, Tensor> {
+  return Object.fromEntries(
+    Object.entries(values).map(([name, { shape, values: own }]) => [
+      name,
+      tensor(own, { dtype, shape, requiresGrad: true }),
+    ]),
+  );
+}
+
+/** Truth: the flat gradient of every sample, one at a time, by ordinary autograd in float64. */
+export function plainGradients(
+  pattern: Pattern,
+  values: ReturnType<typeof makeParameters>,
+  batch: Batch,
+  d: number,
+): Record<string, Float64Array>[] {
+  return batch.at.slice(1).map((_, b) => {
+    const parameters = leaves(values, 'float64');
+    const sample = inputs(batch, d, 'float64', [b]);
+    if (sample.x.shape[0]! > 0) pattern.plain(parameters, sample).backward();
+    return Object.fromEntries(
+      Object.entries(parameters).map(([name, p]) => [
+        name,
+        (p.grad?.toTypedArray() as Float64Array | undefined) ?? new Float64Array(p.numel),
+      ]),
+    );
+  });
+}

@@ -1,0 +1,41 @@
+// Generated batches: ragged, empty, single rows, odd sizes beside round ones.
+
+import { fc } from '@fast-check/jest';
+
+/** Rows of each sample; a batch may be empty, a sample too. */
+function lengths(longest: number): fc.Arbitrary<number[]> {
+  const length = fc.oneof(
+    {
+      arbitrary: fc.constantFrom(...[0, 1, 1, 2, 3, 5, 8, 17, 64, 65, 123, 128].filter((n) => n <= longest)),
+      weight: 3,
+    },
+    { arbitrary: fc.integer({ min: 0, max: Math.min(longest, 12) }), weight: 2 },
+  );
+  return fc.array(length, { minLength: 0, maxLength: 5 });
+}
+
+/** `[B + 1]` offsets of samples with at most `longest` rows each. */
+export function offsets(longest = 128): fc.Arbitrary<number[]> {
+  return lengths(longest).map((all) => all.reduce((at, n) => [...at, at[at.length - 1]! + n], [0]));
+}
+
+export const seed = fc.integer({ min: 0, max: 2 ** 31 });
+export const width = fc.constantFrom(1, 3, 8, 64, 65);
+export const dtype = fc.constantFrom('float64' as const, 'float32' as const);
+
+/** How ids repeat within a batch. */
+export type Repetition = 'distinct' | 'few' | 'equal' | 'padding';
+export const repetition = fc.constantFrom<Repetition>('distinct', 'few', 'equal', 'padding');
+
+/** `rows` ids below `vocabulary`; padding is id 0. */
+export function makeIds(kind: Repetition, rows: number, vocabulary: number, below: (n: number) => number): number[] {
+  const one = below(vocabulary);
+  return Array.from({ length: rows }, (_, t) => {
+    if (kind === 'distinct') return t % vocabulary;
+    if (kind === 'few') return below(Math.min(3, vocabulary));
+    return kind === 'equal' ? one : 0;
+  });
+}
+
+/** Every property of the suite: the same cases on every run. */
+export const SEEDED = { seed: 20240707 } as const;
