@@ -3,6 +3,7 @@
 #include "call.h"
 #include "guard.h"
 #include "handle.h"
+#include "heap.h"
 #include "listing.h"
 #include "runtime.h"
 #include "share.h"
@@ -59,6 +60,7 @@ constexpr struct {
 extern "C" __attribute__((visibility("default"))) napi_value napi_register_module_v1(napi_env env, napi_value exports) {
   using namespace phantomgrad;
   return guarded(env, "load", [&] {
+    keep_freed_memory();
     open_account(env);
     for (const auto& native : kNatives) {
       napi_value function;
