@@ -18,10 +18,11 @@ struct Handle;
 class Account {
  public:
   /// True if `pointer` is a handle made here and not yet collected. Never reads through the pointer: it may be foreign.
-  bool owns(const void* pointer) const { return handles_.count(pointer) != 0; }
+  bool owns(void* pointer) const { return handles_.count(static_cast<Handle*>(pointer)) != 0; }
 
-  void add(const Handle* handle) { handles_.insert(handle); }
-  void remove(const Handle* handle) { handles_.erase(handle); }
+  void add(Handle* handle) { handles_.insert(handle); }
+  void remove(Handle* handle) { handles_.erase(handle); }
+  const ska::flat_hash_set<Handle*>& handles() const { return handles_; }
 
   /// Counts one more handle on `storage`; its bytes count once, however many views share it. Null counts no bytes.
   void hold(c10::StorageImpl* storage);
@@ -44,7 +45,7 @@ class Account {
     int64_t handles;
   };
   ska::flat_hash_map<const void*, Weight> storages_;
-  ska::flat_hash_set<const void*> handles_;
+  ska::flat_hash_set<Handle*> handles_;
   int64_t tensors_ = 0, bytes_ = 0, peak_ = 0;
   int64_t unsettled_ = 0;
 };

@@ -24,6 +24,8 @@ napi_value set_grad_enabled(napi_env env, napi_callback_info info) {
 napi_value memory(napi_env env, napi_callback_info /*info*/) {
   return guarded(env, "memory", [&] {
     const Account& held = *account(env);
+    // Operators may give a tensor another storage (a parameter moves into an arena) without saying so in their schema.
+    for (Handle* handle : held.handles()) recount(*handle);
     napi_value out = js::object(env);
     js::set(env, out, "tensors", js::integer(env, held.tensors()));
     js::set(env, out, "bytes", js::integer(env, held.bytes()));

@@ -31,7 +31,7 @@ function lower(value: unknown): unknown {
     );
   }
   const keywords: Record<string, unknown> = {};
-  for (const [key, item] of Object.entries(value)) keywords[key] = lower(item);
+  for (const key of Object.keys(value)) keywords[key] = lower((value as Record<string, unknown>)[key]);
   return keywords;
 }
 

@@ -8,13 +8,12 @@ import type { Tensor } from './tensor';
 // Node 20 has no Symbol.dispose; `using`, lowered by the compiler, looks for this very property.
 (Symbol as { dispose?: symbol }).dispose ??= Symbol('Symbol.dispose');
 
-const kept = new WeakSet<Tensor>();
 let innermost: Scope | undefined;
 
 function visit(value: unknown, seen: Set<object>, found: (tensor: Tensor) => void): void {
   if (typeof value !== 'object' || value === null || seen.has(value) || ArrayBuffer.isView(value)) return;
   seen.add(value);
-  if (isTensor(value)) found(value);
+  if (hooks.isTensor(value)) found(value);
   else if (types.isMap(value)) {
     for (const [key, item] of value) {
       visit(key, seen, found);
@@ -27,10 +26,18 @@ function visit(value: unknown, seen: Set<object>, found: (tensor: Tensor) => voi
   }
 }
 
-// Set by Tensor, which this file must not import.
-let isTensor: (value: object) => value is Tensor = (_value): _value is Tensor => false;
-export function setTensorTest(test: (value: object) => value is Tensor): void {
-  isTensor = test;
+/** What Tensor lets this file see of its privates. A flag in the object: a WeakSet would double the cost of a scope. */
+interface TensorHooks {
+  isTensor(value: object): value is Tensor;
+  isKept(tensor: Tensor): boolean;
+  markKept(tensor: Tensor): void;
+}
+
+let hooks: TensorHooks;
+
+/** @internal Tensor calls this once; this file must not import it. */
+export function setTensorHooks(given: TensorHooks): void {
+  hooks = given;
 }
 
 /** Makes `next` the scope that owns new tensors; returns the one before. */
@@ -99,7 +106,7 @@ export class Scope {
     while (innermost !== undefined && innermost !== this && innermost.#isInside(this)) innermost.close();
     this.#open = false;
     if (innermost === this) enter(this.#outer);
-    for (const tensor of this.#tensors) if (!kept.has(tensor)) tensor.dispose();
+    for (const tensor of this.#tensors) if (!hooks.isKept(tensor)) tensor.dispose();
     this.#tensors = [];
   }
 
@@ -135,7 +142,7 @@ export function trackInnermost(tensor: Tensor): void {
  * kept from birth.
  */
 export function keep<T extends Tensor>(tensor: T): T {
-  kept.add(tensor);
+  hooks.markKept(tensor);
   return tensor;
 }
 

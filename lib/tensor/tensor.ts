@@ -11,7 +11,7 @@ import { bridge } from './handles';
 import { installMethods } from './methods';
 import { nest, type Nested } from './nested';
 import { core, type Handle, whenOpened } from './native';
-import { setTensorTest, trackInnermost } from './scope';
+import { setTensorHooks, trackInnermost } from './scope';
 
 const convert = operator('aten::to');
 
@@ -37,6 +37,7 @@ export interface ToOptions {
 export class Tensor {
   readonly #handle: Handle;
   #disposed = false;
+  #kept = false;
 
   /** @internal Use `tensor`, `zeros`, `fromTypedArray` …: a handle can only come from native code. */
   constructor(handle: Handle) {
@@ -47,7 +48,11 @@ export class Tensor {
   static {
     bridge.tensorHandle = (value) => (#handle in value ? value.#handle : undefined);
     bridge.toTensor = (handle) => new Tensor(handle);
-    setTensorTest((value): value is Tensor => #handle in value);
+    setTensorHooks({
+      isTensor: (value): value is Tensor => #handle in value,
+      isKept: (tensor) => tensor.#kept,
+      markKept: (tensor) => (tensor.#kept = true),
+    });
     whenOpened((opened) => installMethods(Tensor.prototype, opened.methodNames()));
   }
 

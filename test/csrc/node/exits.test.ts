@@ -1,8 +1,14 @@
 // How a process that holds tensors ends: each way in a child process, by its exit code.
 
+import type { ChildProcess } from 'node:child_process';
+
 import { runChild } from '../../fixtures/child';
 
 const SCRIPT = 'tensor/ends.cjs';
+
+function interruptWhenReady(child: ChildProcess, stdout: string): void {
+  if (stdout.includes('ready')) child.kill('SIGINT');
+}
 
 test('a program that reaches its end exits with 0', async () => {
   expect(await runChild(SCRIPT, ['plain'])).toMatchObject({ code: 0, stderr: '' });
@@ -20,14 +26,14 @@ test('an uncaught error exits with 1 and shows itself', async () => {
 
 test('SIGINT without a handler ends a loop that never yields', async () => {
   const ended = await runChild(SCRIPT, ['signal'], {
-    onOutput: (child, stdout) => stdout.includes('ready') && child.kill('SIGINT'),
+    onOutput: interruptWhenReady,
   });
   expect(ended).toMatchObject({ code: null, signal: 'SIGINT', stderr: '' });
 });
 
 test('SIGINT with a handler exits with the code of the handler', async () => {
   const ended = await runChild(SCRIPT, ['handledSignal'], {
-    onOutput: (child, stdout) => stdout.includes('ready') && child.kill('SIGINT'),
+    onOutput: interruptWhenReady,
   });
   expect(ended).toMatchObject({ code: 130, stderr: '' });
 });

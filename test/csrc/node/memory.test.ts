@@ -1,6 +1,6 @@
 // Bytes are counted once a storage, and a loop that never yields does not eat the machine.
 
-import { empty, memory, ones, type Tensor, tidy } from '../../../lib/tensor';
+import { empty, memory, ones, type Tensor, tidy, torch } from '../../../lib/tensor';
 import { runChild } from '../../fixtures/child';
 import { settledMemory } from '../../fixtures/collect';
 
@@ -58,6 +58,17 @@ test('an in-place operator that resizes or swaps a storage is weighed again', ()
       return [x, y];
     }),
   ).toEqual({ tensors: 2, bytes: 200 });
+});
+
+test('parameters that move into an arena weigh what the arena weighs, and their own again when they leave it', () => {
+  const parameters = [ones([30], { requiresGrad: true }), ones([5, 4], { requiresGrad: true })];
+  const before = settledMemory();
+  const [book, arena] = torch.ops.phantomgrad.book_attach(parameters, ['a', 'b']);
+  expect(memory().bytes - before.bytes).toBe(4 * arena.numel - 4 * 50);
+  torch.ops.phantomgrad.book_detach(book);
+  arena.dispose();
+  expect(memory()).toMatchObject({ tensors: before.tensors, bytes: before.bytes });
+  for (const parameter of parameters) parameter.dispose();
 });
 
 test('peak never falls below what is held', () => {
