@@ -44,7 +44,7 @@ export async function buildTypeScript() {
     part,
   ]);
   copyPlainScripts(join(root, 'lib'), part);
-  if (existsSync(join(root, 'lib', 'index.ts'))) writeModuleDoor(part);
+  writeModuleDoor(part);
   // Moved as a whole: files whose source is gone do not stay behind, and a failed build leaves the old one.
   rmSync(join(root, 'dist'), { recursive: true, force: true });
   renameSync(part, join(root, 'dist'));
