@@ -44,10 +44,11 @@ export async function buildTypeScript() {
     part,
   ]);
   copyPlainScripts(join(root, 'lib'), part);
-  writeModuleDoor(part);
   // Moved as a whole: files whose source is gone do not stay behind, and a failed build leaves the old one.
   rmSync(join(root, 'dist'), { recursive: true, force: true });
   renameSync(part, join(root, 'dist'));
+  // At its final place: the library reads package.json beside dist/.
+  writeModuleDoor(join(root, 'dist'));
   writeStamp('dist', { digest });
 }
 
