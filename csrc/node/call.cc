@@ -52,6 +52,7 @@ void read_keywords(napi_env env, napi_value object, Arguments* out) {
 
 Arguments read_arguments(napi_env env, const napi_value* values, size_t count) {
   Arguments out;
+  while (count > 0 && js::type_of(env, values[count - 1]) == napi_undefined) --count;
   for (size_t i = 0; i < count; ++i) {
     const Argument argument{values[i], js::type_of(env, values[i])};
     if (i + 1 == count && holds_keywords(env, argument)) {
@@ -60,7 +61,6 @@ Arguments read_arguments(napi_env env, const napi_value* values, size_t count) {
       out.positional.push_back(argument);
     }
   }
-  while (!out.positional.empty() && out.positional.back().type == napi_undefined) out.positional.pop_back();
   return out;
 }
 

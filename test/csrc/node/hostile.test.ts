@@ -126,12 +126,13 @@ test('a shape whose getter detaches the buffer while it is read does not reach f
   expect(codeOf(() => raw.fromTypedArray(array, shape, 'float32'))).toBe('ERR_INVALID_ARGUMENT');
 });
 
-test('a keyword whose getter throws passes its own error on', () => {
+test('a keyword whose getter throws passes its own error on, through TypeScript and natively', () => {
   const keywords = {
     get alpha(): number {
       throw new RangeError('from the getter');
     },
   };
+  expect(() => ones([1]).add(1, keywords)).toThrow(RangeError);
   expect(() =>
     (raw.operator('aten::add') as (...args: unknown[]) => unknown)(
       raw.fromTypedArray(new Float32Array(1), [1], 'float32'),

@@ -1,7 +1,7 @@
 // Which operators can be called, and what is said when none of their overloads fits.
 
 import { native } from '../../../lib/native';
-import { ones, tensor, torch } from '../../../lib/tensor';
+import { ones, type Tensor, tensor, torch } from '../../../lib/tensor';
 import type { Native } from '../../../lib/tensor/native';
 
 const core = native() as unknown as Native;
@@ -45,6 +45,15 @@ test.each([
   [() => torch.ops.aten.sum(ones([2]), 'batch' as never), 'takes dimension names'],
 ])('refusal %#', (body, reason) => {
   expect(messageOf(body)).toContain(`refused: ${reason}`);
+});
+
+test('undefined counts as left out, also behind the keywords, and keywords may be the only argument', () => {
+  const x = ones([2, 3]);
+  const sum = torch.ops.aten.sum as unknown as (...args: unknown[]) => Tensor;
+  expect(sum(x, undefined, undefined).shape).toEqual([]);
+  expect(sum(x, [0], undefined, { dtype: 'float64' }).dtype).toBe('float64');
+  expect(sum(x, { dim: [1], keepdim: true, dtype: undefined }, undefined).shape).toEqual([2, 1]);
+  expect(sum({ self: x, dim: 0 }).shape).toEqual([3]);
 });
 
 test('overloads are tried with Tensor before Scalar', () => {
