@@ -58,3 +58,10 @@ export function oneOf<T>(operation: string, argument: Named<T>, allowed: readonl
   const [name, value] = only(argument);
   if (!allowed.includes(value)) refuse(operation, name, `one of ${allowed.map(show).join(', ')}`, value);
 }
+
+/** No key beside the `known` ones: an option that nothing reads would be ignored in silence. @throws ERR_INVALID_ARGUMENT */
+export function onlyKnown(operation: string, options: object, known: readonly string[]): void {
+  const stranger = Object.keys(options).find((key) => !known.includes(key));
+  if (stranger === undefined) return;
+  raise('ERR_INVALID_ARGUMENT', `${operation}: there is no option ${stranger}; known are ${known.join(', ')}.`);
+}

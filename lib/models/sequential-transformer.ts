@@ -55,6 +55,7 @@ export class SequentialTransformer extends Module implements Scorer {
 
   constructor(options: Partial<SequentialTransformerConfig> & Pick<SequentialTransformerConfig, 'items'>) {
     super();
+    check.onlyKnown('SequentialTransformer', options, ['items', ...Object.keys(DEFAULTS)]);
     const config = { ...DEFAULTS, ...options };
     const { items, dim, blocks, heads, maxLength, dropout, targets, seed } = config;
     check.integer('SequentialTransformer', { items }, 1);
