@@ -12,6 +12,7 @@
 #include <unordered_set>
 
 #include "error.h"
+#include "ops/tap.h"
 
 namespace phantomgrad {
 namespace {
@@ -132,9 +133,11 @@ void Book::run_backward(const at::Tensor& loss, const at::Tensor& seed, Phase ph
   phase_ = phase;
   try {
     loss.backward(seed, keep_graph, /*create_graph=*/false);
-  } catch (...) {
+  } catch (const std::exception& error) {
     phase_ = Phase::closed;
     discard();
+    PG_CHECK(!is_second_backward(error), "ERR_BACKWARD_OUTSIDE_STEP",
+             "step: the loss has already been used. Compute it again for another step.");
     throw;
   }
   phase_ = Phase::closed;

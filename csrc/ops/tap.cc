@@ -3,6 +3,9 @@
 
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
+#include <torch/csrc/autograd/saved_variable.h>
+
+#include <string_view>
 
 #include "error.h"
 
@@ -22,6 +25,12 @@ struct Call : torch::CustomClassHolder {
     std::vector<at::Tensor> all(inputs, at::Tensor());
     for (size_t i = 0; i < positions.size(); ++i) all[positions[i]] = present[i];
     return all;
+  }
+
+  bool attached() const {
+    for (const BookEntry& entry : entries)
+      if (entry.book != nullptr) return true;
+    return false;
   }
 
   std::vector<size_t> positions;
@@ -44,6 +53,10 @@ struct Tap : torch::autograd::Function<Tap> {
     const auto call = c10::static_intrusive_pointer_cast<Call>(context->saved_data["call"].toCapsule());
     PG_CHECK(call->operation != nullptr, "ERR_BACKWARD_OUTSIDE_STEP",
              "step: the loss has already been used. Compute it again for another step.");
+    // The gradients below are constants for autograd: a second derivative would silently lack them.
+    if (at::GradMode::is_enabled())
+      refuse(call->attached() ? "ERR_BACKWARD_OUTSIDE_STEP" : "ERR_NO_GRADIENT_RULE",
+             "backward: createGraph asks for second derivatives, which this operator does not have.");
     const std::vector<at::Tensor> inputs = call->spread(present);
     std::vector<at::Tensor> values(inputs.size());
     Sink sink(call->entries, call->needed, values);
@@ -92,6 +105,10 @@ at::Tensor tap(std::shared_ptr<Operation> operation, std::vector<at::Tensor> inp
     present.push_back(inputs[i]);
   }
   return Tap::apply(call, at::TensorList(present));
+}
+
+bool is_second_backward(const std::exception& error) {
+  return std::string_view(error.what()).find(torch::autograd::ERR_BACKWARD_TWICE) != std::string_view::npos;
 }
 
 }  // namespace phantomgrad

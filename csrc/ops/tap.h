@@ -3,6 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <exception>
 #include <memory>
 #include <vector>
 
@@ -44,5 +45,8 @@ class Operation {
 
 /// Runs `operation`, on the tape if any input requires a gradient. Undefined tensors stand for absent inputs.
 at::Tensor tap(std::shared_ptr<Operation> operation, std::vector<at::Tensor> inputs);
+
+/// Whether `error` is LibTorch's complaint about a graph whose saved tensors have been freed.
+bool is_second_backward(const std::exception& error);
 
 }  // namespace phantomgrad
