@@ -26,6 +26,12 @@ export class OpenBook {
     this.#sizes = list.map((p) => p.numel);
   }
 
+  /** Whether operators keep what norms need. */
+  wantNorms(wanted: boolean): this {
+    ops.book_want_norms(this.id, wanted);
+    return this;
+  }
+
   backward(loss: Tensor): this {
     ops.book_backward(this.id, loss);
     return this;
