@@ -41,7 +41,12 @@ export class PlainEngine extends StepEngine {
     // Nothing is charged.
   }
 
-  protected factors(_book: GradientBook, finite: (sample: number) => boolean, lossScale: number, samples: number): Float64Array {
+  protected factors(
+    _book: GradientBook,
+    finite: (sample: number) => boolean,
+    lossScale: number,
+    samples: number,
+  ): Float64Array {
     return Float64Array.from({ length: samples }, (_, b) => (finite(b) ? 1 / lossScale : 0));
   }
 
