@@ -2,8 +2,7 @@
 
 import { type Tensor, tensor, torch } from '../../../lib/tensor';
 import { ints, type Parameters, sampleSums } from './book';
-import type { Random } from './random';
-import { makeIds, type Repetition } from './shapes';
+import { makeIds, type Random, type Repetition } from './random';
 
 const ops = torch.ops.phantomgrad;
 const aten = torch.ops.aten;

@@ -32,3 +32,16 @@ export class Random {
     return choices[this.below(choices.length)] as T;
   }
 }
+
+/** How ids repeat within a batch. */
+export type Repetition = 'distinct' | 'few' | 'equal' | 'padding';
+
+/** `rows` ids below `vocabulary`; padding is id 0. */
+export function makeIds(kind: Repetition, rows: number, vocabulary: number, below: (n: number) => number): number[] {
+  const one = below(vocabulary);
+  return Array.from({ length: rows }, (_, t) => {
+    if (kind === 'distinct') return t % vocabulary;
+    if (kind === 'few') return below(Math.min(3, vocabulary));
+    return kind === 'equal' ? one : 0;
+  });
+}

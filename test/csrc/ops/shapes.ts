@@ -1,6 +1,7 @@
 // Generated batches: ragged, empty, single rows, odd sizes beside round ones.
 
 import { fc } from '@fast-check/jest';
+import type { Repetition } from './random';
 
 /** Rows of each sample; a batch may be empty, a sample too. */
 function lengths(longest: number): fc.Arbitrary<number[]> {
@@ -23,19 +24,7 @@ export const seed = fc.integer({ min: 0, max: 2 ** 31 });
 export const width = fc.constantFrom(1, 3, 8, 64, 65);
 export const dtype = fc.constantFrom('float64' as const, 'float32' as const);
 
-/** How ids repeat within a batch. */
-export type Repetition = 'distinct' | 'few' | 'equal' | 'padding';
 export const repetition = fc.constantFrom<Repetition>('distinct', 'few', 'equal', 'padding');
-
-/** `rows` ids below `vocabulary`; padding is id 0. */
-export function makeIds(kind: Repetition, rows: number, vocabulary: number, below: (n: number) => number): number[] {
-  const one = below(vocabulary);
-  return Array.from({ length: rows }, (_, t) => {
-    if (kind === 'distinct') return t % vocabulary;
-    if (kind === 'few') return below(Math.min(3, vocabulary));
-    return kind === 'equal' ? one : 0;
-  });
-}
 
 /** Every property of the suite: the same cases on every run. */
 export const SEEDED = { seed: 20240707 } as const;

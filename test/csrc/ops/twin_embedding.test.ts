@@ -4,8 +4,8 @@ import { fc, test as property } from '@fast-check/jest';
 import { fromTypedArray, tensor, torch } from '../../../lib/tensor';
 import { ints, sampleSums, step } from './book';
 import { expectCertified, expectClose, expectNear, weightedSum } from './numbers';
-import { Random } from './random';
-import { dtype, makeIds, offsets, repetition, seed, SEEDED, width } from './shapes';
+import { makeIds, Random } from './random';
+import { dtype, offsets, repetition, seed, SEEDED, width } from './shapes';
 
 const ops = torch.ops.phantomgrad;
 const vocabulary = fc.constantFrom(1, 2, 65, 97, 1000);

@@ -4,8 +4,8 @@ import { fc, test as property } from '@fast-check/jest';
 import { fromTypedArray, type Tensor, tensor, torch } from '../../../lib/tensor';
 import { ints, sampleSums, step } from './book';
 import { expectCertified, expectClose, expectNear, weightedSum } from './numbers';
-import { Random } from './random';
-import { dtype, makeIds, offsets, repetition, seed, SEEDED } from './shapes';
+import { makeIds, Random } from './random';
+import { dtype, offsets, repetition, seed, SEEDED } from './shapes';
 
 const ops = torch.ops.phantomgrad;
 const doubles = (t: Tensor): Float64Array => t.detach().to('float64').toTypedArray() as Float64Array;
