@@ -1,0 +1,94 @@
+// Progress of a run on standard error: one rewritten line on a terminal, a plain line every few seconds elsewhere.
+
+import type { RunEvent, StepEvent } from '../tasks/recommender';
+
+const LINE_EVERY_MS = 5_000;
+const REDRAW_EVERY_MS = 100;
+
+const whole = new Intl.NumberFormat('en-US');
+const count = (value: number): string => whole.format(value);
+
+/** Turns the events of a run into lines. */
+export class ProgressPrinter {
+  #lastPrinted = 0;
+  #lineOpen = false;
+
+  constructor(private readonly stream: NodeJS.WriteStream = process.stderr) {}
+
+  readonly show = (event: RunEvent): void => {
+    if (event.kind === 'step') {
+      this.#passing(stepLine(event), event.step === 1 || event.step === event.steps);
+    } else if (event.kind === 'evaluation') {
+      this.#passing(
+        `Ranking all items, ${event.name}: ${count(event.done)} of ${count(event.users)} users`,
+        event.done === event.users,
+      );
+    } else {
+      this.note(noteOf(event));
+    }
+  };
+
+  /** A line that stays. */
+  note(text: string): void {
+    this.stream.write(`${this.#lineOpen ? '\n' : ''}${text}\n`);
+    this.#lineOpen = false;
+  }
+
+  /** Ends a rewritten line. */
+  end(): void {
+    if (this.#lineOpen) this.stream.write('\n');
+    this.#lineOpen = false;
+  }
+
+  #passing(text: string, always: boolean): void {
+    const now = Date.now();
+    const due = now - this.#lastPrinted >= (this.stream.isTTY ? REDRAW_EVERY_MS : LINE_EVERY_MS);
+    if (!due && !always) return;
+    this.#lastPrinted = now;
+    if (!this.stream.isTTY) {
+      this.stream.write(`${text}\n`);
+      return;
+    }
+    this.stream.write(`\r\x1b[K${text}`);
+    this.#lineOpen = true;
+    if (always && !text.startsWith('Step 1 ')) this.end();
+  }
+}
+
+function noteOf(event: Exclude<RunEvent, StepEvent | { kind: 'evaluation' }>): string {
+  switch (event.kind) {
+    case 'warning':
+      return `Warning: ${event.message}`;
+    case 'data': {
+      const what = `${count(event.users)} users, ${count(event.items)} items, ${count(event.actions)} training actions`;
+      return event.made ? `Made-up histories: ${what}` : `Data: ${what}`;
+    }
+    case 'plan': {
+      const { noiseMultiplier, epsilon, delta } = event.privacy;
+      return (
+        `Plan: ${event.steps} steps of ${count(event.batchSize)} expected users (${event.epochs} epochs), ` +
+        `${count(event.parameters)} parameters, noise multiplier ${noiseMultiplier.toFixed(4)} for epsilon ${epsilon} at delta ${delta.toPrecision(3)}`
+      );
+    }
+    case 'saved':
+      return `Saved: ${event.folder}`;
+  }
+}
+
+function stepLine({ role, step, steps, epoch, learningRate, loss, seconds }: StepEvent): string {
+  const left = (seconds / step) * (steps - step);
+  const what = role === 'private' ? '' : ' without privacy';
+  const lossText = Number.isFinite(loss) ? loss.toFixed(3) : '-';
+  return (
+    `Step ${step} of ${steps}${what}: epoch ${epoch.toFixed(1)}, loss ${lossText} (not private), rate ${learningRate.toPrecision(2)}, ` +
+    (step < steps ? `${duration(left)} left` : duration(seconds))
+  );
+}
+
+/** `8 s`, `3 min 20 s`, `2 h 5 min`. */
+export function duration(seconds: number): string {
+  const s = Math.round(seconds);
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`;
+  return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
+}

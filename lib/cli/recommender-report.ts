@@ -1,0 +1,66 @@
+// What a recommender run or an evaluation says at its end, for people and for machines.
+
+import { textTable } from '../report/table';
+import type { RecommenderReport } from '../tasks';
+import type { Row, RowName } from '../tasks/recommender';
+
+const NAMES: Readonly<Record<RowName, string>> = {
+  private: 'private Transformer',
+  plain: 'the same, trained without privacy',
+  popularity: 'popularity',
+  markov: 'first-order Markov',
+  optimum: 'best possible (knows how the histories were made)',
+};
+
+/** Accuracy of each row; with `includeSeen` also when items of the history are ranked. */
+export function rowTable(rows: readonly Row[], includeSeen: boolean): string {
+  const digits = (value: number): string => value.toFixed(4);
+  return textTable(
+    ['', 'HIT@10', 'NDCG@10', ...(includeSeen ? ['HIT@10 incl. seen', 'NDCG@10 incl. seen'] : [])],
+    rows.map(({ name, hit, ndcg, includingSeen }) => [
+      NAMES[name],
+      digits(hit),
+      digits(ndcg),
+      ...(includeSeen ? [digits(includingSeen.hit), digits(includingSeen.ndcg)] : []),
+    ]),
+  );
+}
+
+/** What was spent, in privacy and in resources. */
+export function runSummary({ privacy, out, secondsPerEpoch, peakRssMb, interrupted }: RecommenderReport): string {
+  const { epsilon, delta, noiseMultiplier, steps, accountant } = privacy;
+  return [
+    ...(interrupted ? [`Interrupted after ${steps} steps.`] : []),
+    `Privacy spent: epsilon ${roundedUp(epsilon)} at delta ${delta.toPrecision(3)}, for adding or removing one user`,
+    `  (noise multiplier ${noiseMultiplier.toFixed(4)}, ${steps} steps, accountant ${accountant}; accuracies and choice of options are not covered)`,
+    `${secondsPerEpoch.toFixed(1)} s an epoch, ${Math.round(peakRssMb)} MB at most`,
+    ...(out === null ? [] : [`Saved: ${out}`]),
+  ].join('\n');
+}
+
+// Never less than what was spent.
+function roundedUp(epsilon: number): string {
+  return Number.isFinite(epsilon) ? (Math.ceil(epsilon * 1000) / 1000).toFixed(3) : String(epsilon);
+}
+
+/** The object of `train recommender --json`: the names of its fields are a promise. */
+export function runJson(report: RecommenderReport, includeSeen: boolean): object {
+  const { privacy, rows, secondsPerEpoch, peakRssMb, interrupted, out } = report;
+  const { epsilon, delta, noiseMultiplier, steps } = privacy;
+  const accuracy = interrupted ? { interrupted } : rowsJson(rows, includeSeen);
+  return { epsilon, delta, noiseMultiplier, steps, ...accuracy, secondsPerEpoch, peakRssMb, out };
+}
+
+/** Accuracies by name: `hitAt10` of the model, `popularityHitAt10`, `markovHitAt10`, and what else was measured. */
+export function rowsJson(rows: readonly Row[], includeSeen: boolean): Record<string, number> {
+  const json: Record<string, number> = {};
+  for (const { name, hit, ndcg, includingSeen } of rows) {
+    const [hitName, ndcgName] = name === 'private' ? ['hitAt10', 'ndcgAt10'] : [`${name}HitAt10`, `${name}NdcgAt10`];
+    json[hitName] = hit;
+    json[ndcgName] = ndcg;
+    if (!includeSeen) continue;
+    json[`${hitName}IncludingSeen`] = includingSeen.hit;
+    json[`${ndcgName}IncludingSeen`] = includingSeen.ndcg;
+  }
+  return json;
+}

@@ -1,0 +1,150 @@
+// `phantomgrad train recommender`: options in, a table or one line of JSON out.
+
+import { join } from 'node:path';
+
+import { Command, Option } from 'commander';
+
+import { raise } from '../errors';
+import { type RecommenderOptions, trainRecommender } from '../tasks';
+import { DEFAULTS } from '../tasks/recommender';
+import { applyConfigFile } from './config-file';
+import { interruptible } from './interrupt';
+import { ProgressPrinter } from './progress';
+import { runJson, runSummary, rowTable } from './recommender-report';
+import { number } from './values';
+
+interface Flags {
+  readonly data?: string;
+  readonly synthetic?: boolean;
+  readonly catalogue?: string;
+  readonly minActions?: number;
+  readonly epsilon?: number;
+  readonly delta?: number;
+  readonly epochs?: number;
+  readonly batchSize?: number;
+  readonly lr?: number;
+  readonly weightDecay?: number;
+  readonly dim?: number;
+  readonly blocks?: number;
+  readonly heads?: number;
+  readonly maxLength?: number;
+  readonly dropout?: number;
+  readonly targets?: 'all' | 'last';
+  readonly seed?: number;
+  readonly plain?: boolean;
+  readonly quick?: boolean;
+  readonly out?: string;
+  readonly includeSeen?: boolean;
+  readonly json?: boolean;
+  readonly config?: string;
+}
+
+const { common, file, synthetic, quick } = DEFAULTS;
+const count = (value: number): string => value.toLocaleString('en-US');
+const either = (name: 'epochs' | 'batchSize' | 'maxLength' | 'dropout'): string =>
+  `default: ${file[name]}; synthetic: ${synthetic[name]}`;
+
+export function trainRecommenderCommand(): Command {
+  return new Command('recommender')
+    .description('train a private sequential recommender and compare it with baselines')
+    .option('--data <file>', 'interactions: ratings.dat, u.data, CSV, JSONL, Parquet, SASRec text, each also .gz')
+    .option('--synthetic', `made-up long-tail histories of ${count(synthetic.users)} users (default without --data)`)
+    .option(
+      '--catalogue <file>',
+      'public list of item ids, one a line; without it the list comes from the data, uncovered by epsilon',
+    )
+    .option('--min-actions <n>', `leave out users with fewer actions (default: ${common.minActions})`, number)
+    .option('--epsilon <e>', `privacy budget, for adding or removing one user (default: ${common.epsilon})`, number)
+    .option('--delta <d>', 'its delta (default: min(1e-6, N^-1.1) for N users)', number)
+    .option('--epochs <n>', `passes over the data (${either('epochs')})`, number)
+    .option(
+      '--batch-size <n>',
+      `expected users a step (${either('batchSize')}; at most a quarter of the users)`,
+      number,
+    )
+    .option('--lr <rate>', 'highest learning rate (default: 0.17 / sqrt(steps))', number)
+    .option('--weight-decay <w>', `L2 (default: ${common.weightDecay})`, number)
+    .option('--dim <d>', `width of the model (default: ${common.dim})`, number)
+    .option('--blocks <n>', `Transformer blocks (default: ${common.blocks})`, number)
+    .option('--heads <n>', `attention heads (default: ${common.heads})`, number)
+    .option('--max-length <n>', `most recent items that the model reads (${either('maxLength')})`, number)
+    .option('--dropout <p>', `share of activations dropped in training (${either('dropout')})`, number)
+    .addOption(
+      new Option('--targets <which>', `positions that predict (default: ${common.targets})`).choices(['all', 'last']),
+    )
+    .option(
+      '--seed <n>',
+      `initial weights and dropout; noise and sampling never repeat (default: ${common.seed})`,
+      number,
+    )
+    .option('--plain', 'train the same model without privacy too (default where data are synthetic)')
+    .option('--no-plain', 'do not')
+    .option(
+      '--quick',
+      `${quick.epochs} epochs, of ${count(quick.users)} users where data are synthetic: does everything work?`,
+    )
+    .option(
+      '--out <dir>',
+      'folder for model, configuration, privacy statement, metrics (default: runs/recommender-<time>)',
+    )
+    .option('--include-seen', 'also show the ranking that does not leave out items of the history')
+    .option('--json', 'last line on standard output: one JSON object')
+    .option('--config <file>', 'options from a JSON file, names in camelCase; the command line wins')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ phantomgrad train recommender
+  $ phantomgrad train recommender --data ratings.dat --epochs 20 --epsilon 8 --out model
+  $ phantomgrad train recommender --data log.csv --catalogue items.txt --json 2>progress.log
+
+Ctrl-C ends after the step at hand, saves what was trained with what it cost, and exits 130.
+Exit codes: 0 done, 1 failure, 2 bad input (nothing was written), 130 interrupted.
+`,
+    )
+    .action(async (_flags: Flags, command: Command) => {
+      const { config } = command.opts<Flags>();
+      if (config !== undefined) applyConfigFile(command, config);
+      await run(command.opts<Flags>());
+    });
+}
+
+async function run(flags: Flags): Promise<void> {
+  const progress = new ProgressPrinter();
+  const out = flags.out ?? join('runs', `recommender-${timestamp(new Date())}`);
+  const { result, exitCode } = await interruptible(
+    (signal) => trainRecommender(optionsOf(flags), { out, onEvent: progress.show, signal }),
+    () => progress.note('Interrupted: ending after this step. Again to leave at once.'),
+  );
+  progress.end();
+  if (exitCode !== null) process.exitCode = exitCode;
+  const { includeSeen = false } = flags;
+  const table = result.interrupted ? '' : `\n${rowTable(result.rows, includeSeen)}\n`;
+  const text = `${table}\n${runSummary(result)}`;
+  if (flags.json === true) {
+    progress.note(text);
+    console.log(JSON.stringify(runJson(result, includeSeen)));
+  } else console.log(text);
+}
+
+function optionsOf({
+  synthetic,
+  lr,
+  out: _out,
+  includeSeen: _seen,
+  json: _json,
+  config: _config,
+  ...rest
+}: Flags): RecommenderOptions {
+  if (synthetic === true && rest.data !== undefined) {
+    raise('ERR_INVALID_ARGUMENT', 'train recommender: --data and --synthetic contradict each other. Give one of them.');
+  }
+  return lr === undefined ? rest : { ...rest, learningRate: lr };
+}
+
+/** 20260131-235959 in local time. */
+function timestamp(now: Date): string {
+  const two = (value: number): string => String(value).padStart(2, '0');
+  const day = `${now.getFullYear()}${two(now.getMonth() + 1)}${two(now.getDate())}`;
+  return `${day}-${two(now.getHours())}${two(now.getMinutes())}${two(now.getSeconds())}`;
+}

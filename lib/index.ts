@@ -1,0 +1,52 @@
+// Everything that `phantomgrad` offers.
+
+// Private training, from data to a model that recommends.
+export * as data from './data';
+export * as models from './models';
+export * as nn from './nn';
+export * as optim from './optim';
+export * as privacy from './privacy';
+
+// Whole jobs, and the metric that they report.
+export {
+  evaluate,
+  type Recommendation,
+  Recommender,
+  type RecommenderOptions,
+  type RecommenderReport,
+  trainRecommender,
+} from './tasks';
+
+// Tensors, and every operator of LibTorch.
+export {
+  arange,
+  type DType,
+  empty,
+  enableGrad,
+  fromShared,
+  fromTypedArray,
+  full,
+  Generator,
+  isGradEnabled,
+  keep,
+  manualSeed,
+  memory,
+  noGrad,
+  numThreads,
+  ones,
+  rand,
+  randn,
+  resetPeakMemory,
+  scope,
+  Scope,
+  setNumThreads,
+  Tensor,
+  tensor,
+  tidy,
+  tidyAsync,
+  torch,
+  zeros,
+} from './tensor';
+
+export { ERROR_CODES, type ErrorCode, PhantomgradError } from './errors';
+export { VERSION } from './version';

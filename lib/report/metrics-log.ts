@@ -1,0 +1,29 @@
+// The metrics log: one JSON object a line, appended as it happens, so that a killed run keeps what it had measured.
+
+import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
+
+/** What JSON has no number for is written as null. */
+export type MetricsLine = Readonly<Record<string, string | number | boolean | null>>;
+
+/** Appends to `metrics.jsonl`. */
+export class MetricsLog {
+  readonly #file: number;
+  #open = true;
+
+  /** @param path  Must not exist: a log belongs to one run. */
+  constructor(path: string) {
+    this.#file = openSync(path, 'wx');
+  }
+
+  write(line: MetricsLine): void {
+    writeSync(this.#file, `${JSON.stringify(line)}\n`);
+  }
+
+  /** Flushes to disk and closes. Closing twice is allowed. */
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    fsyncSync(this.#file);
+    closeSync(this.#file);
+  }
+}

@@ -1,0 +1,18 @@
+// Whole jobs, and the metrics that they report.
+
+export {
+  type Accuracy,
+  evaluateRanking as evaluate,
+  type RankingOptions,
+  type RankingResult,
+  type Ties,
+} from './ranking';
+export {
+  type Recommendation,
+  Recommender,
+  type RecommenderOptions,
+  type RecommenderReport,
+  type RunControl,
+  type RunEvent,
+  trainRecommender,
+} from './recommender';

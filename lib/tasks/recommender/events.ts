@@ -1,0 +1,46 @@
+// What a run tells its caller while it works: facts about data and plan, steps, evaluations.
+
+/** Which of the two models is trained. */
+export type Role = 'private' | 'plain';
+
+export type RunEvent =
+  | { readonly kind: 'warning'; readonly message: string }
+  | {
+      readonly kind: 'data';
+      readonly users: number;
+      readonly items: number;
+      readonly actions: number;
+      readonly made: boolean;
+    }
+  | {
+      readonly kind: 'plan';
+      readonly steps: number;
+      readonly epochs: number;
+      readonly batchSize: number;
+      readonly parameters: number;
+      readonly learningRate: number;
+      readonly privacy: { readonly noiseMultiplier: number; readonly epsilon: number; readonly delta: number };
+    }
+  | StepEvent
+  | { readonly kind: 'evaluation'; readonly name: string; readonly done: number; readonly users: number }
+  | { readonly kind: 'saved'; readonly folder: string };
+
+/** After each logical step. `loss`, `samples` and `skipped` are computed from private data without noise: not covered by ε. */
+export interface StepEvent {
+  readonly kind: 'step';
+  readonly role: Role;
+  /** From 1. */
+  readonly step: number;
+  readonly steps: number;
+  readonly epoch: number;
+  readonly learningRate: number;
+  /** Mean over the users of the step; NaN when none was drawn. */
+  readonly loss: number;
+  readonly samples: number;
+  /** Samples whose loss or gradient was not finite: they contributed nothing. */
+  readonly skipped: number;
+  /** Since the first step began. */
+  readonly seconds: number;
+}
+
+export type OnEvent = (event: RunEvent) => void;

@@ -1,0 +1,83 @@
+// The training loop: batches of an engine, one step each, a schedule, and an honest stop between steps.
+
+import { setImmediate } from 'node:timers/promises';
+
+import type { Batch, SequenceDataset } from '../../data';
+import type { SequentialTransformer } from '../../models/sequential-transformer';
+import { adam, linearWarmupDecay } from '../../optim';
+import { type PlainEngine, PrivacyEngine } from '../../privacy';
+import { tidy } from '../../tensor';
+import type { Role, StepEvent } from './events';
+
+export interface FitOptions {
+  readonly role: Role;
+  /** Logical steps that the engine has planned, and how many passes over the data they are. */
+  readonly steps: number;
+  readonly epochs: number;
+  readonly learningRate: number;
+  readonly weightDecay: number;
+  readonly onStep: (event: StepEvent) => void;
+  /** Ends training after the logical step at hand. */
+  readonly signal?: AbortSignal;
+}
+
+export interface Fitted {
+  /** Logical steps taken. */
+  readonly steps: number;
+  readonly secondsPerEpoch: number;
+}
+
+/**
+ * Trains `model` to the last planned step, or to the first one after `signal`. The rate rises over the first fifth of the steps and falls to
+ * 0 over the rest (paper, section 5). The engine is detached at the end, whatever happens.
+ *
+ * @throws ERR_NOT_FINITE when the rate was too high, and what the engine throws.
+ */
+export async function fit(
+  model: SequentialTransformer,
+  engine: PrivacyEngine | PlainEngine,
+  train: SequenceDataset,
+  options: FitOptions,
+): Promise<Fitted> {
+  const { role, steps, epochs, learningRate, weightDecay, onStep, signal } = options;
+  const schedule = linearWarmupDecay({ steps });
+  const adamOptimizer = adam(model.parameters(), { lr: learningRate * schedule(0), weightDecay });
+  const optimizer = engine.attach(adamOptimizer);
+  const began = performance.now();
+  const seconds = (): number => (performance.now() - began) / 1000;
+  let [lossSum, samples] = [0, 0];
+  try {
+    for (const batch of engine.batches<Batch>(train)) {
+      tidy(() => {
+        const loss = model.loss(batch);
+        lossSum += loss.sum().item();
+        samples += batch.samples;
+        optimizer.step({ loss });
+      });
+      if (!batch.completesStep) continue;
+      const step = engine.steps;
+      onStep({
+        kind: 'step',
+        role,
+        step,
+        steps,
+        epoch: (step * epochs) / steps,
+        learningRate: optimizer.lr,
+        loss: lossSum / samples,
+        samples,
+        skipped: engine instanceof PrivacyEngine ? (engine.trainingStats()?.notFinite ?? 0) : 0,
+        seconds: seconds(),
+      });
+      [lossSum, samples] = [0, 0];
+      optimizer.lr = learningRate * schedule(step);
+      // Signals are only delivered between two turns of the event loop.
+      await setImmediate();
+      if (signal?.aborted === true) break;
+    }
+  } finally {
+    engine.detach();
+    adamOptimizer.dispose();
+  }
+  const epochsDone = (engine.steps * epochs) / steps;
+  return { steps: engine.steps, secondsPerEpoch: seconds() / epochsDone };
+}

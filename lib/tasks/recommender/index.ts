@@ -1,0 +1,8 @@
+// The recommender as a whole job: train, load, recommend, evaluate.
+
+export { type Row, type RowName } from './compare';
+export type { OnEvent, Role, RunEvent, StepEvent } from './events';
+export { defaultBatchSize, defaultLearningRate, DEFAULTS, type RecommenderOptions } from './options';
+export { type Recommendation, Recommender } from './recommender';
+export type { RunConfig } from './run-config';
+export { type RecommenderReport, type RunControl, trainRecommender } from './train';

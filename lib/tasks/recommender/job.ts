@@ -1,0 +1,88 @@
+// What a run is going to do, decided and checked as a whole before anything is trained or written.
+
+import type { Split } from '../../data';
+import { SequentialTransformer } from '../../models/sequential-transformer';
+import { VERSION } from '../../version';
+import { normalize, poisson, PrivacyEngine, type Sampler } from '../../privacy';
+import type { Histories } from './data';
+import type { OnEvent } from './events';
+import { defaultBatchSize, defaultLearningRate, type ResolvedOptions } from './options';
+import type { RunDescription } from './run-folder';
+
+export interface Job {
+  readonly options: ResolvedOptions;
+  readonly histories: Histories;
+  readonly split: Split;
+  readonly sampler: Sampler;
+  /** Logical steps, ceil(epochs N / B). */
+  readonly steps: number;
+  /** Highest rate of the schedule. */
+  readonly learningRate: number;
+  readonly model: SequentialTransformer;
+  /** Not attached yet. */
+  readonly engine: PrivacyEngine;
+}
+
+/**
+ * Splits the data, builds the model and calibrates the noise.
+ *
+ * @throws ERR_INVALID_ARGUMENT for a batch larger than the data or an impossible model, ERR_DATA_FORMAT for histories of one item,
+ *   ERR_PRIVACY_TARGET when no noise reaches ε.
+ */
+export function makeJob(options: ResolvedOptions, histories: Histories): Job {
+  const { epsilon, delta, epochs } = options;
+  const split = histories.interactions.split();
+  const records = split.train.length;
+  const sampler = poisson({
+    batchSize: options.batchSize ?? defaultBatchSize(records, histories.source.kind),
+  });
+  const steps = sampler.steps(records, epochs);
+  const learningRate = options.learningRate ?? defaultLearningRate(steps);
+  const model = newModel(options, histories.interactions.itemCount);
+  const target = delta === undefined ? { epsilon } : { epsilon, delta };
+  const clip = normalize({ maxGradNorm: 1 });
+  const engine = new PrivacyEngine(model, { records, epochs, target, sampler, clip });
+  return { options, histories, split, sampler, steps, learningRate, model, engine };
+}
+
+/** A model as the options say; equal options give equal initial weights. */
+export function newModel(options: ResolvedOptions, items: number): SequentialTransformer {
+  const { dim, blocks, heads, maxLength, dropout, targets, seed } = options;
+  return new SequentialTransformer({ items, dim, blocks, heads, maxLength, dropout, targets, seed });
+}
+
+/** Says what was found, what is going to happen, and what to be careful about. */
+export function announce(
+  { options, histories, split, sampler, steps, learningRate, model, engine }: Job,
+  tell: OnEvent,
+): void {
+  const { users, itemCount, vocabulary } = histories.interactions;
+  const { noiseMultiplier, delta } = engine.plan;
+  const made = histories.source.kind === 'synthetic';
+  tell({ kind: 'data', users, items: itemCount, actions: split.train.actions, made });
+  if (delta >= 1 / users) {
+    const message = `delta ${delta} is not below 1 / ${users} users: it would allow publishing somebody's whole history.`;
+    tell({ kind: 'warning', message });
+  }
+  if (vocabulary === 'data') {
+    const message =
+      'the list of items is taken from the data, which epsilon does not cover; a public list does (--catalogue).';
+    tell({ kind: 'warning', message });
+  }
+  const parameters = model.parameters().reduce((sum, { numel }) => sum + numel, 0);
+  const { batchSize } = sampler;
+  const privacy = { noiseMultiplier, delta, epsilon: options.epsilon };
+  tell({ kind: 'plan', steps, epochs: options.epochs, batchSize, parameters, learningRate, privacy });
+}
+
+/** The part of config.json that the model does not know. */
+export function describe({ options, histories, sampler, steps, learningRate }: Job): RunDescription {
+  const { epochs, weightDecay } = options;
+  const { vocabulary, itemIds } = histories.interactions;
+  return {
+    phantomgrad: VERSION,
+    data: histories.source,
+    training: { epochs, steps, batchSize: sampler.batchSize, learningRate, weightDecay },
+    vocabulary: { source: vocabulary, items: itemIds },
+  };
+}

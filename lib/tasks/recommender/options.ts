@@ -1,0 +1,114 @@
+// Options of a recommender run: what may be said, what is refused before anything is read, and the defaults.
+
+import * as check from '../../check';
+
+/** What a user may say. Everything has a default; `{}` trains on made-up histories. */
+export interface RecommenderOptions {
+  /** A file that `data.interactions` reads. Default: made-up long-tail histories. */
+  readonly data?: string;
+  /** File with one public item id a line. Without it the list of items is taken from the data, which no ε covers. */
+  readonly catalogue?: string;
+  /** Users with fewer actions are left out. Default 5. */
+  readonly minActions?: number;
+  /** Default 8. */
+  readonly epsilon?: number;
+  /** Default min(1e-6, N^-1.1) for N users. */
+  readonly delta?: number;
+  readonly epochs?: number;
+  /** Expected users a step. */
+  readonly batchSize?: number;
+  /** Highest rate of the schedule. Default {@link defaultLearningRate}. */
+  readonly learningRate?: number;
+  /** Default 0. */
+  readonly weightDecay?: number;
+  /** Width of the model. Default 64. */
+  readonly dim?: number;
+  /** Default 2. */
+  readonly blocks?: number;
+  /** Attention heads, a divisor of `dim`. Default 1. */
+  readonly heads?: number;
+  /** Most recent items that the model reads. */
+  readonly maxLength?: number;
+  /** Share of activations dropped in training. */
+  readonly dropout?: number;
+  /** Whether every position predicts the item after it, or the last one only. Default `all`. */
+  readonly targets?: 'all' | 'last';
+  /** Initial weights and dropout. Noise and sampling never repeat. Default 0. */
+  readonly seed?: number;
+  /** Train the same model without privacy as well, for comparison. Default: for made-up histories only. */
+  readonly plain?: boolean;
+  /** A short run on less data, to see that everything works. */
+  readonly quick?: boolean;
+}
+
+/** All options, with what they left open decided as far as that needs no data. */
+export type ResolvedOptions = Required<
+  Omit<RecommenderOptions, 'data' | 'catalogue' | 'delta' | 'batchSize' | 'learningRate'>
+> &
+  Pick<RecommenderOptions, 'data' | 'catalogue' | 'delta' | 'batchSize' | 'learningRate'>;
+
+/** What is left open, by where the histories come from. */
+export const DEFAULTS = {
+  common: {
+    minActions: 5,
+    epsilon: 8,
+    weightDecay: 0,
+    dim: 64,
+    blocks: 2,
+    heads: 1,
+    targets: 'all',
+    seed: 0,
+    quick: false,
+  },
+  file: { epochs: 100, batchSize: 1024, maxLength: 200, dropout: 0.2, plain: false },
+  synthetic: { users: 15_000, epochs: 5, batchSize: 512, maxLength: 50, dropout: 0.1, plain: true },
+  quick: { users: 2_000, epochs: 2, plain: false },
+} as const;
+
+/** Expected users a step where nothing else is said; at most a quarter of the users. N is public, so this costs no privacy. */
+export function defaultBatchSize(users: number, source: 'file' | 'synthetic'): number {
+  return Math.max(1, Math.min(DEFAULTS[source].batchSize, Math.floor(users / 4)));
+}
+
+/**
+ * 0.17 / √steps: private training takes few steps of much noise, and the best rate was seen to fall with the root of their number.
+ */
+export function defaultLearningRate(steps: number): number {
+  return 0.17 / Math.sqrt(steps);
+}
+
+/**
+ * Fills in the defaults and checks what can be checked without data.
+ *
+ * @throws ERR_INVALID_ARGUMENT naming the option, what it must be, and what it is.
+ */
+export function resolveOptions(options: RecommenderOptions): ResolvedOptions {
+  const {
+    epochs: usual,
+    maxLength: longest,
+    dropout: share,
+    plain,
+  } = DEFAULTS[options.data === undefined ? 'synthetic' : 'file'];
+  const own = { epochs: usual, maxLength: longest, dropout: share, plain };
+  const short = options.quick === true ? { epochs: DEFAULTS.quick.epochs, plain: DEFAULTS.quick.plain } : {};
+  const resolved = { ...DEFAULTS.common, ...own, ...short, ...options };
+  const { epsilon, delta, epochs, batchSize, learningRate, weightDecay, minActions, targets } = resolved;
+  const { dim, blocks, heads, maxLength, dropout, seed } = resolved;
+  const name = 'train recommender';
+  check.positive(name, { epsilon });
+  if (delta !== undefined) check.between(name, { delta }, 0, 1);
+  check.positive(name, { epochs });
+  if (batchSize !== undefined) check.integer(name, { batchSize }, 1);
+  if (learningRate !== undefined) check.positive(name, { learningRate });
+  check.notNegative(name, { weightDecay });
+  check.integer(name, { minActions }, 2);
+  check.oneOf(name, { targets }, ['all', 'last']);
+  check.integer(name, { dim }, 1);
+  check.integer(name, { blocks }, 1);
+  check.integer(name, { heads }, 1);
+  check.integer(name, { maxLength }, 1);
+  check.notNegative(name, { dropout });
+  check.between(name, { dropout }, -1, 1);
+  check.integer(name, { seed }, 0, 2 ** 32 - 1);
+  return resolved;
+}

@@ -1,0 +1,42 @@
+// Where the facts of a run go: to the caller as events, and to metrics.jsonl where there is a run folder.
+
+import type { PrivacySpent } from '../../privacy';
+import type { MetricsLog } from '../../report/metrics-log';
+import type { Row } from './compare';
+import type { OnEvent, StepEvent } from './events';
+
+const NOTE =
+  'Losses, samples and accuracies are computed from private data without noise. No epsilon covers them: do not publish this file.';
+
+export class Reporter {
+  /** @param log  null: events only. */
+  constructor(
+    private readonly log: MetricsLog | null,
+    readonly tell: OnEvent,
+  ) {
+    log?.write({ event: 'run', started: new Date().toISOString(), note: NOTE });
+  }
+
+  readonly step = (event: StepEvent): void => {
+    const { kind, loss, ...rest } = event;
+    this.log?.write({ event: kind, ...rest, loss: Number.isFinite(loss) ? loss : null });
+    this.tell(event);
+  };
+
+  spent({ epsilon, delta, noiseMultiplier, steps, accountant }: PrivacySpent): void {
+    this.log?.write({ event: 'privacy', epsilon, delta, noiseMultiplier, steps, accountant });
+  }
+
+  accuracy(rows: readonly Row[]): void {
+    for (const { name, hit, ndcg, includingSeen } of rows) {
+      this.log?.write({
+        event: 'accuracy',
+        scorer: name,
+        hitAt10: hit,
+        ndcgAt10: ndcg,
+        hitAt10IncludingSeen: includingSeen.hit,
+        ndcgAt10IncludingSeen: includingSeen.ndcg,
+      });
+    }
+  }
+}

@@ -1,0 +1,117 @@
+// A whole run of the private recommender: training, run folder, comparison.
+
+import { join } from 'node:path';
+
+import { PlainEngine, type PrivacySpent } from '../../privacy';
+import { MetricsLog } from '../../report/metrics-log';
+import { baselines, measure, type Row } from './compare';
+import { loadHistories } from './data';
+import type { OnEvent, Role } from './events';
+import { fit, type FitOptions } from './fit';
+import { announce, describe, type Job, makeJob, newModel } from './job';
+import { type RecommenderOptions, resolveOptions } from './options';
+import { Reporter } from './reporter';
+import { makeRunFolder, refuseOccupied, RUN_FILES, writeRun } from './run-folder';
+import { statement } from './statement';
+
+export interface RunControl {
+  /** Folder for weights, configuration, statement and metrics; must not hold anything. Default: nothing is written. */
+  readonly out?: string;
+  readonly onEvent?: OnEvent;
+  /** Ends the run after the step at hand; what was trained so far is saved with what it cost. */
+  readonly signal?: AbortSignal;
+}
+
+export interface RecommenderReport {
+  readonly privacy: PrivacySpent;
+  /** Accuracy on the held-out items, the private model first. Empty after an interruption. */
+  readonly rows: readonly Row[];
+  /** Of the private training. */
+  readonly secondsPerEpoch: number;
+  /** Largest resident memory of the process so far, in MiB. */
+  readonly peakRssMb: number;
+  /** Whether `signal` ended private training before the planned steps were done. */
+  readonly interrupted: boolean;
+  readonly out: string | null;
+}
+
+/**
+ * Trains a private sequential recommender and compares it with baselines. Nothing is written before options, data and plan have
+ * been accepted.
+ *
+ * @throws ERR_INVALID_ARGUMENT, ERR_DATA_FORMAT, ERR_RUN_FOLDER, ERR_PRIVACY_TARGET; ERR_NOT_FINITE when the learning rate was too high.
+ * @example const { privacy, rows } = await trainRecommender({ data: 'ratings.dat', epsilon: 8 }, { out: 'model' });
+ */
+export async function trainRecommender(
+  options: RecommenderOptions = {},
+  { out, onEvent = () => undefined, signal }: RunControl = {},
+): Promise<RecommenderReport> {
+  const resolved = resolveOptions(options);
+  if (out !== undefined) await refuseOccupied(out);
+  const job = makeJob(resolved, await loadHistories(resolved));
+  let log: MetricsLog | null = null;
+  try {
+    announce(job, onEvent);
+    if (out !== undefined) {
+      await makeRunFolder(out);
+      log = new MetricsLog(join(out, RUN_FILES.metrics));
+    }
+    return await run(job, out ?? null, new Reporter(log, onEvent), signal);
+  } finally {
+    log?.close();
+    job.engine.close();
+    job.model.dispose();
+  }
+}
+
+async function run(job: Job, out: string | null, reporter: Reporter, signal?: AbortSignal): Promise<RecommenderReport> {
+  const { options, histories, split, model, engine } = job;
+  const { steps, secondsPerEpoch } = await fit(
+    model,
+    engine,
+    split.train,
+    fitOptions(job, 'private', reporter, signal),
+  );
+  const privacy = engine.privacySpent();
+  reporter.spent(privacy);
+  if (out !== null) {
+    // Before any evaluation: what was paid for is safe first.
+    await writeRun(out, model, describe(job), statement(engine));
+    reporter.tell({ kind: 'saved', folder: out });
+  }
+  const interrupted = steps < job.steps;
+  const rows: Row[] = [];
+  if (!interrupted) {
+    rows.push(measure('private', model, split.test, reporter.tell));
+    const plain = options.plain ? await trainPlain(job, reporter, signal) : null;
+    if (plain !== null) rows.push(plain);
+    rows.push(...baselines(split.train, split.test, histories.optimum, reporter.tell));
+    reporter.accuracy(rows);
+  }
+  const peakRssMb = process.resourceUsage().maxRSS / 1024;
+  return { privacy, rows, secondsPerEpoch, peakRssMb, interrupted, out };
+}
+
+/** The same model, sampler, kernels and schedule without clipping and noise; null when interrupted. */
+async function trainPlain(job: Job, reporter: Reporter, signal?: AbortSignal): Promise<Row | null> {
+  const { options, split, sampler } = job;
+  const model = newModel(options, job.model.itemCount);
+  const engine = new PlainEngine(model, { records: split.train.length, epochs: options.epochs, sampler });
+  try {
+    const { steps } = await fit(model, engine, split.train, fitOptions(job, 'plain', reporter, signal));
+    return steps < job.steps ? null : measure('plain', model, split.test, reporter.tell);
+  } finally {
+    model.dispose();
+  }
+}
+
+function fitOptions(
+  { options, steps, learningRate }: Job,
+  role: Role,
+  reporter: Reporter,
+  signal?: AbortSignal,
+): FitOptions {
+  const { epochs, weightDecay } = options;
+  const stop = signal === undefined ? {} : { signal };
+  return { role, steps, epochs, learningRate, weightDecay, onStep: reporter.step, ...stop };
+}
