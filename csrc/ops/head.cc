@@ -6,6 +6,7 @@
 #include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "cpu/gemm.h"
@@ -214,9 +215,11 @@ void check_live_targets(const Head& head) {
   const uint8_t* live = head.live.const_data_ptr<uint8_t>();
   with_floating("softmaxCrossEntropyHead", head.weights, [&](auto zero) {
     using T = decltype(zero);
+    const int64_t* targets = head.targets.const_data_ptr<int64_t>();
+    const T* weights = head.weights.const_data_ptr<T>();
     for (int64_t t = 0; t < head.targets.numel(); ++t) {
-      const int64_t y = head.targets.const_data_ptr<int64_t>()[t];
-      PG_CHECK(head.weights.const_data_ptr<T>()[t] == T(0) || live[y], "ERR_INVALID_ARGUMENT",
+      const int64_t y = targets[t];
+      PG_CHECK(weights[t] == T(0) || live[y], "ERR_INVALID_ARGUMENT",
                "softmaxCrossEntropyHead: targets[", t, "] is ", y,
                ", a column outside the softmax. Give the row weight 0 or add the column to the candidates.");
     }
@@ -283,8 +286,8 @@ HeadPtr run_head(const at::Tensor& hidden, const at::Tensor& table, const at::Te
   head->live = live_columns(options, M);
   head->live_count = M;
   if (head->live.defined()) {
-    head->live_count = 0;
-    for (int64_t j = 0; j < M; ++j) head->live_count += head->live.const_data_ptr<uint8_t>()[j];
+    const uint8_t* live = head->live.const_data_ptr<uint8_t>();
+    head->live_count = std::count(live, live + M, uint8_t{1});
   }
   check_live_targets(*head);
 

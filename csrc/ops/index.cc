@@ -14,6 +14,7 @@ IndexUse::IndexUse(SegmentsPtr segments, at::Tensor ids, at::Tensor gradient, do
     : Use(std::move(segments)),
       ids_(std::move(ids)),
       gradient_(std::move(gradient)),
+      first_id_(ids_.const_data_ptr<int64_t>()),
       scale_(scale),
       padding_id_(padding_id) {}
 

@@ -15,7 +15,7 @@ class IndexUse final : public Use {
   void accumulate(const double* factors, double* sum) const override;
 
   const at::Tensor& gradient() const { return gradient_; }
-  const int64_t* ids() const { return ids_.const_data_ptr<int64_t>(); }
+  const int64_t* ids() const { return first_id_; }
   int64_t dim() const { return gradient_.size(-1); }
   double scale() const { return scale_; }
   /// Whether row t receives a gradient.
@@ -23,6 +23,7 @@ class IndexUse final : public Use {
 
  private:
   at::Tensor ids_, gradient_;
+  const int64_t* first_id_;
   double scale_;
   int64_t padding_id_;
 };

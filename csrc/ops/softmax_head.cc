@@ -2,6 +2,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mul.h>
 
+#include "cpu/parallel.h"
 #include "ops/dispatch.h"
 #include "ops/head.h"
 #include "ops/operators.h"
@@ -40,9 +41,12 @@ class SoftmaxHead final : public Operation {
       using T = decltype(zero);
       const Segments& segments = *head_->segments;
       const int64_t d = head_->dim();
-      for (int64_t b = 0; b < segments.count(); ++b)
-        for (int64_t i = segments.first(b) * d; i < segments.first(b + 1) * d; ++i)
-          result.mutable_data_ptr<T>()[i] = upstream.const_data_ptr<T>()[b] * head_->d_hidden.const_data_ptr<T>()[i];
+      const T *scale = upstream.const_data_ptr<T>(), *from = head_->d_hidden.const_data_ptr<T>();
+      T* to = result.mutable_data_ptr<T>();
+      cpu::parallel_for(0, segments.count(), 4, [&](int64_t first, int64_t last) {
+        for (int64_t b = first; b < last; ++b)
+          for (int64_t i = segments.first(b) * d; i < segments.first(b + 1) * d; ++i) to[i] = scale[b] * from[i];
+      });
     });
     return result;
   }
