@@ -30,7 +30,10 @@ function pythonWithPip(env: Environment): string {
   const refused: string[] = [];
   for (const python of pythons(env)) {
     const { status, stdout } = spawnSync(python, ['-m', 'pip', '--version'], { env, encoding: 'utf8' });
-    const version = /^pip (\d+)\.(\d+)/.exec(stdout ?? '')?.slice(1).map(Number);
+    const version = /^pip (\d+)\.(\d+)/
+      .exec(stdout ?? '')
+      ?.slice(1)
+      .map(Number);
     if (status !== 0 || version === undefined) refused.push(`${python} has no pip`);
     else if (version[0]! * 1000 + version[1]! < OLDEST_PIP[0]! * 1000 + OLDEST_PIP[1]!) {
       refused.push(`${python} has pip ${version.join('.')}, older than ${OLDEST_PIP.join('.')}`);
