@@ -17,7 +17,7 @@ template <class... Parts>
 }  // namespace phantomgrad
 
 /// Refuses with `code` unless `condition` holds; the remaining arguments are joined into the message.
-#define PG_CHECK(condition, code, ...)                              \
-  do {                                                              \
-    if (!(condition)) ::phantomgrad::refuse(code, __VA_ARGS__);     \
+#define PG_CHECK(condition, code, ...)                          \
+  do {                                                          \
+    if (!(condition)) ::phantomgrad::refuse(code, __VA_ARGS__); \
   } while (0)

@@ -85,8 +85,8 @@ void attention_forward(const AttentionParams<T>& p, T* output, int64_t output_ro
 
 template <class T>
 void attention_backward(const AttentionParams<T>& p, const T* d_output, int64_t output_row, const T* lse,
-                        int64_t lse_row, T* d_query, int64_t d_query_row, T* d_key, int64_t d_key_row,
-                        T* d_value, int64_t d_value_row, T* workspace) {
+                        int64_t lse_row, T* d_query, int64_t d_query_row, T* d_key, int64_t d_key_row, T* d_value,
+                        int64_t d_value_row, T* workspace) {
   T *key_t = workspace, *value_t = workspace + p.rows * p.dim, *weights = workspace + 2 * p.rows * p.dim,
     *d_weights = weights + kAttentionRows * p.rows;
   transpose<T>(p.rows, p.dim, p.key, p.key_row, key_t, p.rows);

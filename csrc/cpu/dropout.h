@@ -8,8 +8,7 @@
 namespace phantomgrad::cpu {
 
 /// Elements are numbered within the sample, from `first_element`. rate in [0, 1).
-PG_EVERY_ISA(
-    template <class T>
-    void dropout(const T* x, int64_t n, uint64_t stream, uint64_t first_element, double rate, T* y);)
+PG_EVERY_ISA(template <class T>
+             void dropout(const T* x, int64_t n, uint64_t stream, uint64_t first_element, double rate, T* y);)
 
 }  // namespace phantomgrad::cpu

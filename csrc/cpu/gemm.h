@@ -18,13 +18,11 @@ struct Strided {
 ///         Sums over k run in one fixed order, whatever m and n are and whichever thread calls.
 /// gram:   G[m, n] = A[m, k] B[n, k]^T for a few rows (both row-major): inner products along the rows.
 /// transpose:  out[n, m] = in[m, n].
-PG_EVERY_ISA(
-    template <class T>
-    void gemm(int64_t m, int64_t n, int64_t k, Strided<T> a, const T* b, int64_t ldb, T* c, int64_t ldc,
-              bool accumulate);
-    template <class T>
-    void gram(int64_t m, int64_t n, int64_t k, const T* a, int64_t lda, const T* b, int64_t ldb, T* g, int64_t ldg);
-    template <class T>
-    void transpose(int64_t m, int64_t n, const T* in, int64_t ld_in, T* out, int64_t ld_out);)
+PG_EVERY_ISA(template <class T> void gemm(int64_t m, int64_t n, int64_t k, Strided<T> a, const T* b, int64_t ldb, T* c,
+                                          int64_t ldc, bool accumulate);
+             template <class T> void gram(int64_t m, int64_t n, int64_t k, const T* a, int64_t lda, const T* b,
+                                          int64_t ldb, T* g, int64_t ldg);
+             template <class T>
+             void transpose(int64_t m, int64_t n, const T* in, int64_t ld_in, T* out, int64_t ld_out);)
 
 }  // namespace phantomgrad::cpu

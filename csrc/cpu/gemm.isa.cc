@@ -1,5 +1,6 @@
 // Matrix product from one register tile: rows of A are broadcast, rows of B are vectors.
 #include "cpu/gemm.h"
+
 #include "cpu/vec.h"
 
 namespace phantomgrad::cpu::PG_ISA {

@@ -27,10 +27,12 @@ void layer_norm_forward(const T* x, const T* gamma, const T* beta, double eps, i
                         T* rstd) {
   for (int64_t r = 0; r < rows; ++r, x += d, y += d) {
     const double m = sum_of(d, [&](int64_t i) { return static_cast<double>(x[i]); }) / static_cast<double>(d);
-    const double v = sum_of(d, [&](int64_t i) {
-                       const double c = static_cast<double>(x[i]) - m;
-                       return c * c;
-                     }) / static_cast<double>(d);
+    const double v = sum_of(d,
+                            [&](int64_t i) {
+                              const double c = static_cast<double>(x[i]) - m;
+                              return c * c;
+                            }) /
+                     static_cast<double>(d);
     const T centre = static_cast<T>(m), scale = static_cast<T>(1 / std::sqrt(v + eps));
     mean[r] = centre;
     rstd[r] = scale;
@@ -55,8 +57,10 @@ void layer_norm_backward(const T* g, const T* x, const T* gamma, const T* mean, 
     if (dx == nullptr) continue;
     // dx = rstd (gamma g - mean(gamma g) - xhat mean(gamma g xhat))
     const double along_one = sum_of(d, [&](int64_t i) { return static_cast<double>(gamma[i] * g[i]); });
-    const double along_x = sum_of(d, [&](int64_t i) { return static_cast<double>(gamma[i] * g[i] * ((x[i] - centre) * scale)); });
-    const T one = static_cast<T>(along_one / static_cast<double>(d)), hat = static_cast<T>(along_x / static_cast<double>(d));
+    const double along_x =
+        sum_of(d, [&](int64_t i) { return static_cast<double>(gamma[i] * g[i] * ((x[i] - centre) * scale)); });
+    const T one = static_cast<T>(along_one / static_cast<double>(d)),
+            hat = static_cast<T>(along_x / static_cast<double>(d));
     for (int64_t i = 0; i < d; ++i) dx[i] = scale * (gamma[i] * g[i] - one - (x[i] - centre) * scale * hat);
     dx += d;
   }
@@ -66,8 +70,8 @@ void layer_norm_backward(const T* g, const T* x, const T* gamma, const T* mean, 
     for (int64_t i = 0; i < d; ++i) d_beta[i] = static_cast<T>(shift_sum[static_cast<size_t>(i)]);
 }
 
-#define PG_INSTANCES(T)                                                                                          \
-  template void layer_norm_forward<T>(const T*, const T*, const T*, double, int64_t, int64_t, T*, T*, T*);       \
+#define PG_INSTANCES(T)                                                                                    \
+  template void layer_norm_forward<T>(const T*, const T*, const T*, double, int64_t, int64_t, T*, T*, T*); \
   template void layer_norm_backward<T>(const T*, const T*, const T*, const T*, const T*, int64_t, int64_t, T*, T*, T*);
 PG_INSTANCES(float)
 PG_INSTANCES(double)

@@ -89,12 +89,12 @@ void column_sums(const T* x, int64_t rows, int64_t columns, int64_t ld, T* out) 
   for (int64_t j = 0; j < columns; ++j) out[j] = static_cast<T>(total[static_cast<size_t>(j)]);
 }
 
-#define PG_INSTANCES(T)                                                  \
-  template double sum_of_squares<T>(const T*, int64_t);                  \
-  template double dot<T>(const T*, const T*, int64_t);                   \
-  template double total<T>(const T*, int64_t);                           \
-  template T maximum<T>(const T*, int64_t);                              \
-  template void add_scaled<T>(double*, double, const T*, int64_t);       \
+#define PG_INSTANCES(T)                                            \
+  template double sum_of_squares<T>(const T*, int64_t);            \
+  template double dot<T>(const T*, const T*, int64_t);             \
+  template double total<T>(const T*, int64_t);                     \
+  template T maximum<T>(const T*, int64_t);                        \
+  template void add_scaled<T>(double*, double, const T*, int64_t); \
   template void column_sums<T>(const T*, int64_t, int64_t, int64_t, T*);
 PG_INSTANCES(float)
 PG_INSTANCES(double)

@@ -24,18 +24,15 @@ struct HeadParams {
   const T* weights;        // [rows]
   int64_t vocabulary, dim, live_count;
   double smoothing;
-  T scale;                 // d z / d h = scale * E
+  T scale;  // d z / d h = scale * E
 };
 
 /// pack_table: fills `packed` for the columns [first, last) of panels.
 /// head_block: z [rows, M] is workspace; on return it holds delta when `residual` is set, else e^(z - max).
 ///             lse [rows], loss [rows] (w_t times the cross entropy), d_hidden [rows, d] (null without residual).
-PG_EVERY_ISA(
-    template <class T>
-    void pack_table(const T* table, int64_t vocabulary, int64_t dim, int64_t first_panel, int64_t last_panel,
-                    T* packed);
-    template <class T>
-    void head_block(const HeadParams<T>& params, int64_t rows, bool residual, T* z, T* lse, double* loss,
-                    T* d_hidden);)
+PG_EVERY_ISA(template <class T> void pack_table(const T* table, int64_t vocabulary, int64_t dim, int64_t first_panel,
+                                                int64_t last_panel, T* packed);
+             template <class T> void head_block(const HeadParams<T>& params, int64_t rows, bool residual, T* z, T* lse,
+                                                double* loss, T* d_hidden);)
 
 }  // namespace phantomgrad::cpu

@@ -86,8 +86,8 @@ void head_block(const HeadParams<T>& params, int64_t rows, bool residual, T* z, 
   for (int64_t first = 0; first < M; first += kChunk) {
     const int64_t count = std::min(kChunk, M - first);
     for (int64_t j = 0; j < count; j += kPanel)
-      gemm<T>(rows, std::min(kPanel, count - j), d, {params.hidden, d, 1}, params.packed + (first + j) / kPanel * d * kPanel,
-              kPanel, z + first + j, M, false);
+      gemm<T>(rows, std::min(kPanel, count - j), d, {params.hidden, d, 1},
+              params.packed + (first + j) / kPanel * d * kPanel, kPanel, z + first + j, M, false);
     for (int64_t r = 0; r < rows; ++r) {
       best[r] = finish_logits(params, first, count, z + r * M + first, best[r]);
       if (params.smoothing > 0) {
@@ -109,8 +109,9 @@ void head_block(const HeadParams<T>& params, int64_t rows, bool residual, T* z, 
     const double sum = exponentials(z + r * M, M, most);
     const double log_sum = static_cast<double>(most) + std::log(sum), w = static_cast<double>(params.weights[r]);
     lse[r] = static_cast<T>(log_sum);
-    const double smooth =
-        params.smoothing > 0 ? params.smoothing * (log_sum - mean_logit[r] / static_cast<double>(params.live_count)) : 0;
+    const double smooth = params.smoothing > 0
+                              ? params.smoothing * (log_sum - mean_logit[r] / static_cast<double>(params.live_count))
+                              : 0;
     loss[r] = w == 0 ? 0 : w * (hit * (log_sum - target_logit[r]) + smooth);
     factor[r] = static_cast<T>(w / sum);
     mass[r] = static_cast<T>(w * params.smoothing / static_cast<double>(params.live_count));
@@ -135,8 +136,8 @@ void head_block(const HeadParams<T>& params, int64_t rows, bool residual, T* z, 
     for (int64_t i = 0; i < rows * d; ++i) d_hidden[i] *= params.scale;
 }
 
-#define PG_INSTANCES(T)                                                              \
-  template void pack_table<T>(const T*, int64_t, int64_t, int64_t, int64_t, T*);     \
+#define PG_INSTANCES(T)                                                          \
+  template void pack_table<T>(const T*, int64_t, int64_t, int64_t, int64_t, T*); \
   template void head_block<T>(const HeadParams<T>&, int64_t, bool, T*, T*, double*, T*);
 PG_INSTANCES(float)
 PG_INSTANCES(double)

@@ -77,7 +77,8 @@ std::string find_open(const std::string& prefix) {
   return search.found;
 }
 
-// load(libraries, core): opens LibTorch's `libraries` by absolute path and in order, then `core`; returns core's exports.
+// load(libraries, core): opens LibTorch's `libraries` by absolute path and in order, then `core`; returns core's
+// exports.
 napi_value load(napi_env env, napi_callback_info info) {
   size_t argc = 2;
   napi_value argv[2];
@@ -112,8 +113,8 @@ napi_value load(napi_env env, napi_callback_info info) {
   if (!open_core.empty() && !same_file(open_core, core)) {
     if (!same_bytes(open_core, core)) {
       return fail(env, "ERR_ALREADY_LOADED",
-                  "another build of phantomgrad is already open in this process: " + open_core +
-                      "; this one is " + core + ". Install one version only (npm ls phantomgrad).");
+                  "another build of phantomgrad is already open in this process: " + open_core + "; this one is " +
+                      core + ". Install one version only (npm ls phantomgrad).");
     }
     core = open_core;
   }
@@ -126,7 +127,8 @@ napi_value load(napi_env env, napi_callback_info info) {
   void* handle = dlopen(core.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   if (handle == nullptr) return fail(env, "ERR_NATIVE_LOAD", std::string("cannot open ") + core + ": " + dlerror());
   const auto register_module = reinterpret_cast<Register>(dlsym(handle, "napi_register_module_v1"));
-  if (register_module == nullptr) return fail(env, "ERR_NATIVE_LOAD", core + " does not export napi_register_module_v1.");
+  if (register_module == nullptr)
+    return fail(env, "ERR_NATIVE_LOAD", core + " does not export napi_register_module_v1.");
 
   napi_value exports;
   if (napi_create_object(env, &exports) != napi_ok) return nullptr;

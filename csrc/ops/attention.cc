@@ -1,10 +1,11 @@
 // Softmax attention over packed rows. It has no parameters: the per-sample rule is that samples never see each other.
+#include "cpu/attention.h"
+
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
 #include <cmath>
 
-#include "cpu/attention.h"
 #include "cpu/parallel.h"
 #include "ops/buffer.h"
 #include "ops/dispatch.h"
@@ -50,8 +51,9 @@ class Attention final : public Operation {
       using T = std::remove_pointer_t<decltype(workspace)>;
       const int64_t at = first * width + head * params.dim;
       PG_CALL((attention_backward<T>), params, gradient.const_data_ptr<T>() + at, width,
-              lse_.const_data_ptr<T>() + first * options_.heads + head, options_.heads, d_query.mutable_data_ptr<T>() + at,
-              width, d_key.mutable_data_ptr<T>() + at, width, d_value.mutable_data_ptr<T>() + at, width, workspace);
+              lse_.const_data_ptr<T>() + first * options_.heads + head, options_.heads,
+              d_query.mutable_data_ptr<T>() + at, width, d_key.mutable_data_ptr<T>() + at, width,
+              d_value.mutable_data_ptr<T>() + at, width, workspace);
     });
     if (sink.needs(0)) sink.gradient(0, d_query);
     if (sink.needs(1)) sink.gradient(1, d_key);
@@ -70,17 +72,26 @@ class Attention final : public Operation {
         for (int64_t i = begin; i < end; ++i) {
           const int64_t b = i / options_.heads, head = i % options_.heads, first = segments_.first(b);
           if (segments_.length(b) == 0) continue;
-          const auto pointer = [&](const at::Tensor& t) { return t.const_data_ptr<T>() + first * t.stride(0) + head * dim; };
-          const uint64_t stream =
-              options_.dropout == 0
-                  ? 0
-                  : mix64(dropout_stream(options_.seed, options_.step, options_.site,
-                                         sample_keys_.const_data_ptr<int64_t>()[b]) + static_cast<uint64_t>(head));
-          const cpu::AttentionParams<T> params{pointer(inputs[0]), pointer(inputs[1]), pointer(inputs[2]),
-                                               inputs[0].stride(0), inputs[1].stride(0), inputs[2].stride(0),
-                                               segments_.length(b), dim,
+          const auto pointer = [&](const at::Tensor& t) {
+            return t.const_data_ptr<T>() + first * t.stride(0) + head * dim;
+          };
+          const uint64_t stream = options_.dropout == 0
+                                      ? 0
+                                      : mix64(dropout_stream(options_.seed, options_.step, options_.site,
+                                                             sample_keys_.const_data_ptr<int64_t>()[b]) +
+                                              static_cast<uint64_t>(head));
+          const cpu::AttentionParams<T> params{pointer(inputs[0]),
+                                               pointer(inputs[1]),
+                                               pointer(inputs[2]),
+                                               inputs[0].stride(0),
+                                               inputs[1].stride(0),
+                                               inputs[2].stride(0),
+                                               segments_.length(b),
+                                               dim,
                                                static_cast<T>(1 / std::sqrt(static_cast<double>(dim))),
-                                               options_.causal, options_.dropout, stream};
+                                               options_.causal,
+                                               options_.dropout,
+                                               stream};
           body(params, first, head, workspace.data());
         }
       });
@@ -101,13 +112,14 @@ at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::T
                      const at::Tensor& cu_seqlens, int64_t heads, bool causal, double dropout, int64_t seed,
                      int64_t step, int64_t site, const std::optional<at::Tensor>& sample_keys) {
   PG_CHECK(query.dim() == 2 && key.sizes() == query.sizes() && value.sizes() == query.sizes(), "ERR_INVALID_ARGUMENT",
-           "attention: query, key and value must be packed rows [N, heads * dim] of one shape, got ", query.sizes(), ", ",
-           key.sizes(), " and ", value.sizes(), ".");
+           "attention: query, key and value must be packed rows [N, heads * dim] of one shape, got ", query.sizes(),
+           ", ", key.sizes(), " and ", value.sizes(), ".");
   PG_CHECK(key.scalar_type() == query.scalar_type() && value.scalar_type() == query.scalar_type(),
            "ERR_INVALID_ARGUMENT", "attention: query, key and value must have one dtype.");
   PG_CHECK(heads >= 1 && query.size(1) % heads == 0, "ERR_INVALID_ARGUMENT", "attention: ", heads,
            " heads do not divide a width of ", query.size(1), ".");
-  PG_CHECK(dropout >= 0 && dropout < 1, "ERR_INVALID_ARGUMENT", "attention: dropout must lie in [0, 1), got ", dropout, ".");
+  PG_CHECK(dropout >= 0 && dropout < 1, "ERR_INVALID_ARGUMENT", "attention: dropout must lie in [0, 1), got ", dropout,
+           ".");
   Segments segments(cu_seqlens);
   PG_CHECK(segments.rows() == query.size(0), "ERR_BATCH_DIMENSION", "attention: cuSeqlens end at ", segments.rows(),
            ", the input has ", query.size(0), " rows.");
@@ -117,7 +129,8 @@ at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::T
              "attention: dropout needs one sample key for each of ", segments.count(), " samples.");
     keys = own_integers("attention", "sampleKeys", *sample_keys);
   }
-  return tap(std::make_shared<Attention>(std::move(segments), AttentionOptions{heads, causal, dropout, seed, step, site}, keys),
+  return tap(std::make_shared<Attention>(std::move(segments),
+                                         AttentionOptions{heads, causal, dropout, seed, step, site}, keys),
              {rows_in_order(query), rows_in_order(key), rows_in_order(value)});
 }
 

@@ -87,8 +87,7 @@ std::shared_ptr<Book> Book::attach(std::vector<at::Tensor> parameters, std::vect
     book->hooks_.push_back(p.register_hook([name, weak](const at::Tensor& gradient) {
       const auto owner = weak.lock();
       if (!gradient.defined() || owner == nullptr) return;
-      PG_CHECK(owner->phase() != Phase::closed, "ERR_BACKWARD_OUTSIDE_STEP",
-               "backward() reached parameter ", name,
+      PG_CHECK(owner->phase() != Phase::closed, "ERR_BACKWARD_OUTSIDE_STEP", "backward() reached parameter ", name,
                " while an engine is attached. Give the loss to optimizer.step({ loss }), or detach the engine first.");
       refuse("ERR_NO_GRADIENT_RULE", "step: parameter ", name,
              " is used by an operator without a per-sample rule. Use the modules of nn, or wrap the parameter with "
@@ -164,7 +163,8 @@ std::string Book::check_attribution(const at::Tensor& loss, int64_t sample) {
     for (const UsePtr& use : slots_[slot].uses) use->add_row_products(products.data());
     for (int64_t b = 0; b < samples_ && complaint.empty(); ++b) {
       // 0 * NaN is NaN: a sample that is not finite by itself is no witness.
-      const bool finite = std::isfinite(losses.const_data_ptr<double>()[b]) && std::isfinite(products[static_cast<size_t>(b)]);
+      const bool finite =
+          std::isfinite(losses.const_data_ptr<double>()[b]) && std::isfinite(products[static_cast<size_t>(b)]);
       if (b != sample && finite && products[static_cast<size_t>(b)] != 0)
         complaint = c10::str("the gradient of sample ", sample, " reached parameter ", names_[slot],
                              " through the rows of sample ", b);
@@ -190,7 +190,8 @@ Book::Norms Book::norms() {
     const int64_t rows = left(static_cast<int64_t>(i));
     slot.record = make_record(rows, rows == 0 ? 0 : parameters_[i].numel() / rows, slot.uses);
     SampleNorms norms = slot.record->norms();
-    std::copy(norms.norm2.begin(), norms.norm2.end(), result.parameter_norm2.begin() + static_cast<int64_t>(i * samples));
+    std::copy(norms.norm2.begin(), norms.norm2.end(),
+              result.parameter_norm2.begin() + static_cast<int64_t>(i * samples));
     bounds[i] = std::move(norms.bound);
   }
   refine(result, bounds);

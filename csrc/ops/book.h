@@ -48,7 +48,7 @@ class Book : public std::enable_shared_from_this<Book> {
   std::string check_attribution(const at::Tensor& loss, int64_t sample);
 
   struct Norms {
-    std::vector<double> norm, bound;  // [B]
+    std::vector<double> norm, bound;      // [B]
     std::vector<double> parameter_norm2;  // [parameters, B]
   };
   Norms norms();

@@ -103,14 +103,14 @@ class DenseRecord final : public Record {
   }
 
   SampleNorms norms() override {
-    SampleNorms result{std::vector<double>(static_cast<size_t>(samples_)), std::vector<double>(static_cast<size_t>(samples_))};
+    SampleNorms result{std::vector<double>(static_cast<size_t>(samples_)),
+                       std::vector<double>(static_cast<size_t>(samples_))};
     std::vector<double> products(static_cast<size_t>(samples_), 0.0);
     for (const DenseUse* use : uses_) use->add_row_products(products.data());
     choose();
     with_floating("linear", uses_.front()->gradient(), [&](auto zero) {
       using T = decltype(zero);
-      if (stored_ > 0)
-        gradients_ = at::empty({stored_, left_ * right_}, uses_.front()->gradient().options());
+      if (stored_ > 0) gradients_ = at::empty({stored_, left_ * right_}, uses_.front()->gradient().options());
       cpu::parallel_for(0, samples_, 1, [&](int64_t first, int64_t last) {
         for (int64_t b = first; b < last; ++b) {
           const auto i = static_cast<size_t>(b);
@@ -126,7 +126,9 @@ class DenseRecord final : public Record {
 
   void accumulate(const double* factors, double* sum) override {
     for (const DenseUse* use : uses_)
-      use->add_runs(make_runs(use->segments(), [&](int64_t b) { return factors[b] != 0 && at_[static_cast<size_t>(b)] < 0; }), factors, sum);
+      use->add_runs(
+          make_runs(use->segments(), [&](int64_t b) { return factors[b] != 0 && at_[static_cast<size_t>(b)] < 0; }),
+          factors, sum);
     if (stored_ == 0) return;
     with_floating("linear", gradients_, [&](auto zero) {
       using T = decltype(zero);
@@ -135,7 +137,8 @@ class DenseRecord final : public Record {
       cpu::parallel_for(0, size, 2048, [&](int64_t first, int64_t last) {
         for (int64_t b = 0; b < samples_; ++b)
           if (factors[b] != 0 && at_[static_cast<size_t>(b)] >= 0)
-            PG_CALL((add_scaled<T>), sum + first, factors[b], gradients + at_[static_cast<size_t>(b)] * size + first, last - first);
+            PG_CALL((add_scaled<T>), sum + first, factors[b], gradients + at_[static_cast<size_t>(b)] * size + first,
+                    last - first);
       });
     });
   }

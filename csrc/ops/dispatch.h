@@ -23,8 +23,8 @@ auto with_floating(const char* operation, const at::Tensor& tensor, Body&& body)
   }
 }
 
-/// A contiguous int64 copy: what the caller writes into its own tensor between forward and backward changes nothing, and
-/// cannot undo the range check of the forward pass.
+/// A contiguous int64 copy: what the caller writes into its own tensor between forward and backward changes nothing,
+/// and cannot undo the range check of the forward pass.
 inline at::Tensor own_integers(const char* operation, const char* name, const at::Tensor& t) {
   PG_CHECK(at::isIntegralType(t.scalar_type(), /*includeBool=*/false), "ERR_INVALID_ARGUMENT", operation, ": ", name,
            " must be integers, got ", c10::toString(t.scalar_type()), ".");

@@ -55,12 +55,16 @@ at::Tensor dropout(const at::Tensor& input, double p, int64_t seed, int64_t step
   PG_CHECK(p >= 0 && p < 1, "ERR_INVALID_ARGUMENT", "dropout: p must lie in [0, 1), got ", p, ".");
   if (p == 0) return input;
   Segments segments(cu_seqlens);
-  PG_CHECK(segments.rows() == 0 ? input.numel() == 0 : input.numel() % segments.rows() == 0 && (row_count(input) == segments.rows() || input.size(0) == segments.rows()),
+  PG_CHECK(segments.rows() == 0 ? input.numel() == 0
+                                : input.numel() % segments.rows() == 0 &&
+                                      (row_count(input) == segments.rows() || input.size(0) == segments.rows()),
            "ERR_BATCH_DIMENSION", "dropout: the segments have ", segments.rows(), " rows, the input has shape ",
            input.sizes(), ".");
   PG_CHECK(sample_keys.numel() == segments.count(), "ERR_INVALID_ARGUMENT", "dropout: expected ", segments.count(),
            " sample keys, got ", sample_keys.numel(), ".");
-  return tap(std::make_shared<Dropout>(p, seed, step, site, std::move(segments), own_integers("dropout", "sampleKeys", sample_keys)), {input});
+  return tap(std::make_shared<Dropout>(p, seed, step, site, std::move(segments),
+                                       own_integers("dropout", "sampleKeys", sample_keys)),
+             {input});
 }
 
 }  // namespace phantomgrad

@@ -25,7 +25,10 @@ void gram_rows(int64_t m, int64_t n, int64_t k, const T* a, int64_t lda, const T
 /// Roundings that one entry of gram_rows may have suffered, relative to |a||b|.
 template <class T>
 double gram_roundings(int64_t k) {
-  const int lanes = (cpu::isa() == cpu::Isa::avx512 ? 64 : cpu::isa() == cpu::Isa::avx2 ? 32 : 16) / static_cast<int>(sizeof(T));
+  const int lanes = (cpu::isa() == cpu::Isa::avx512 ? 64
+                     : cpu::isa() == cpu::Isa::avx2 ? 32
+                                                    : 16) /
+                    static_cast<int>(sizeof(T));
   // Additions of one lane (a product and a sum each where there is no fma), of the lanes, and of the runs.
   return 2.0 * static_cast<double>(std::min(k, kGramRun)) / lanes + lanes + 2;
 }
@@ -42,7 +45,8 @@ double gram_norm2(int64_t rows, const T* l, int64_t p, int64_t ld_l, const T* r,
     gram_rows<T>(count, columns, d, r + i * ld_r, ld_r, r + i * ld_r, ld_r, rr.data());
     for (int64_t row = 0; row < count; ++row)
       for (int64_t c = 0; c < columns; ++c)  // right of the diagonal block, an entry stands for its mirror image too
-        total += (c < count ? 1.0 : 2.0) * ll[static_cast<size_t>(row * columns + c)] * rr[static_cast<size_t>(row * columns + c)];
+        total += (c < count ? 1.0 : 2.0) * ll[static_cast<size_t>(row * columns + c)] *
+                 rr[static_cast<size_t>(row * columns + c)];
   }
   return total;
 }

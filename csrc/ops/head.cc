@@ -79,8 +79,7 @@ Buffer<T> pack(const at::Tensor& table) {
 template <class T>
 double row_products(const T* residual, int64_t rows, int64_t M, const T* hidden, int64_t d) {
   double sum = 0;
-  for (int64_t t = 0; t < rows; ++t)
-    sum += row_norm(residual + t * M, M) * row_norm(hidden + t * d, d);
+  for (int64_t t = 0; t < rows; ++t) sum += row_norm(residual + t * M, M) * row_norm(hidden + t * d, d);
   return sum;
 }
 
@@ -106,7 +105,8 @@ class Runner {
     T* loss = head_.loss.mutable_data_ptr<T>();
     for (int64_t b = 0; b < head_.segments->count(); ++b) {
       double sum = 0;
-      for (int64_t t = head_.segments->first(b); t < head_.segments->first(b + 1); ++t) sum += row_loss[static_cast<size_t>(t)];
+      for (int64_t t = head_.segments->first(b); t < head_.segments->first(b + 1); ++t)
+        sum += row_loss[static_cast<size_t>(t)];
       loss[b] = static_cast<T>(sum);
     }
   }
@@ -160,7 +160,8 @@ class Runner {
     const int64_t M = head_.vocabulary(), d = head_.dim(), rows = head_.segments->length(b);
     const auto i = static_cast<size_t>(b);
     if (head_.gradient_at[i] >= 0) {
-      head_.norm2[i] = PG_CALL((sum_of_squares<T>), head_.gradients.const_data_ptr<T>() + head_.gradient_at[i] * M * d, M * d);
+      head_.norm2[i] =
+          PG_CALL((sum_of_squares<T>), head_.gradients.const_data_ptr<T>() + head_.gradient_at[i] * M * d, M * d);
     } else {
       const T* residual = head_.residual.const_data_ptr<T>() + head_.residual_row[i] * M;
       const T* hidden = params_.hidden + head_.segments->first(b) * d;
@@ -219,9 +220,8 @@ void check_live_targets(const Head& head) {
     const T* weights = head.weights.const_data_ptr<T>();
     for (int64_t t = 0; t < head.targets.numel(); ++t) {
       const int64_t y = targets[t];
-      PG_CHECK(weights[t] == T(0) || live[y], "ERR_INVALID_ARGUMENT",
-               "softmaxCrossEntropyHead: targets[", t, "] is ", y,
-               ", a column outside the softmax. Give the row weight 0 or add the column to the candidates.");
+      PG_CHECK(weights[t] == T(0) || live[y], "ERR_INVALID_ARGUMENT", "softmaxCrossEntropyHead: targets[", t, "] is ",
+               y, ", a column outside the softmax. Give the row weight 0 or add the column to the candidates.");
     }
   });
 }
@@ -249,8 +249,8 @@ void plan_storage(Head& head, const HeadWants& wants) {
 }  // namespace
 
 HeadPtr run_head(const at::Tensor& hidden, const at::Tensor& table, const at::Tensor& targets,
-                 const at::Tensor& weights, const at::Tensor& bias, const HeadOptions& options,
-                 const HeadWants& wants, SegmentsPtr segments) {
+                 const at::Tensor& weights, const at::Tensor& bias, const HeadOptions& options, const HeadWants& wants,
+                 SegmentsPtr segments) {
   constexpr const char* name = "softmaxCrossEntropyHead";
   PG_CHECK(hidden.dim() >= 2 && table.dim() == 2 && hidden.size(-1) == table.size(1), "ERR_INVALID_ARGUMENT", name,
            ": expected hidden [..., d] and table [M, d], got ", hidden.sizes(), " and ", table.sizes(), ".");

@@ -56,8 +56,8 @@ at::Tensor values(const std::vector<double>& numbers) {
 // Rows [N, width] of a tensor [..., width], and the segments that must describe them.
 struct Rows {
   Rows(const char* operation, const char* name, const at::Tensor& t, const SegmentsPtr& segments) {
-    PG_CHECK(t.dim() >= 2 && t.size(-1) > 0, "ERR_INVALID_ARGUMENT", operation, ": ", name, " must be rows [..., width], got ",
-             t.sizes(), ".");
+    PG_CHECK(t.dim() >= 2 && t.size(-1) > 0, "ERR_INVALID_ARGUMENT", operation, ": ", name,
+             " must be rows [..., width], got ", t.sizes(), ".");
     PG_CHECK(row_count(t) == segments->rows(), "ERR_BATCH_DIMENSION", operation, ": ", name, " has ", row_count(t),
              " rows, the segments have ", segments->rows(), ".");
     with_floating(operation, t, [](auto) {});
@@ -77,7 +77,8 @@ std::vector<double> factors_of(const char* operation, const at::Tensor& factors,
 }
 
 struct DenseRows {
-  DenseRows(const char* operation, const at::Tensor& activations, const at::Tensor& gradients, const at::Tensor& cu_seqlens)
+  DenseRows(const char* operation, const at::Tensor& activations, const at::Tensor& gradients,
+            const at::Tensor& cu_seqlens)
       : segments(std::make_shared<const Segments>(cu_seqlens)),
         a(Rows(operation, "activations", activations, segments).rows),
         g(Rows(operation, "gradients", gradients, segments).rows) {
@@ -129,8 +130,9 @@ UsePtr input_use(const char* operation, const at::Tensor& ids, const at::Tensor&
   PG_CHECK(own.numel() == rows.size(0), "ERR_INVALID_ARGUMENT", operation, ": expected ", rows.size(0), " ids, got ",
            own.numel(), ".");
   for (int64_t t = 0; t < own.numel(); ++t)
-    PG_CHECK(own.const_data_ptr<int64_t>()[t] >= 0 && own.const_data_ptr<int64_t>()[t] < vocabulary, "ERR_INVALID_ARGUMENT",
-             operation, ": ids[", t, "] is ", own.const_data_ptr<int64_t>()[t], ", the table has rows 0 to ", vocabulary - 1, ".");
+    PG_CHECK(own.const_data_ptr<int64_t>()[t] >= 0 && own.const_data_ptr<int64_t>()[t] < vocabulary,
+             "ERR_INVALID_ARGUMENT", operation, ": ids[", t, "] is ", own.const_data_ptr<int64_t>()[t],
+             ", the table has rows 0 to ", vocabulary - 1, ".");
   return index_use(segments, own, rows, scale, padding_id);
 }
 
@@ -160,19 +162,23 @@ struct Tied {
        const Optional& bias, double input_scale, double scale, double label_smoothing, int64_t padding_id,
        int64_t head_padding_id, const Optional& candidates, bool mean, bool norms)
       : segments(std::make_shared<const Segments>(cu_seqlens)) {
-    PG_CHECK(table.dim() == 2, "ERR_INVALID_ARGUMENT", operation, ": expected a table [M, d], got ", table.sizes(), ".");
+    PG_CHECK(table.dim() == 2, "ERR_INVALID_ARGUMENT", operation, ": expected a table [M, d], got ", table.sizes(),
+             ".");
     PG_CHECK(input_gradients.size(-1) == table.size(1) && input_gradients.scalar_type() == table.scalar_type(),
-             "ERR_INVALID_ARGUMENT", operation, ": inputGradients must be [..., ", table.size(1), "] of the table's dtype, got ",
-             input_gradients.sizes(), ".");
+             "ERR_INVALID_ARGUMENT", operation, ": inputGradients must be [..., ", table.size(1),
+             "] of the table's dtype, got ", input_gradients.sizes(), ".");
     input = input_use(operation, ids, input_gradients, segments, table.size(0), input_scale, padding_id);
     const at::Tensor rows = Rows(operation, "hidden", hidden, segments).rows;
     head = run_head(rows, table.detach(), own_integers(operation, "targets", targets),
-                    weights.has_value() ? weights->detach() : at::Tensor(), bias.has_value() ? bias->detach() : at::Tensor(),
+                    weights.has_value() ? weights->detach() : at::Tensor(),
+                    bias.has_value() ? bias->detach() : at::Tensor(),
                     {scale, label_smoothing, head_padding_id, candidates, mean},
                     {/*residual=*/true, /*table=*/true, /*bias=*/false, norms}, segments);
   }
 
-  UsePtr output() const { return residual_use(head, at::ones({segments->count()}, at::TensorOptions().dtype(at::kDouble))); }
+  UsePtr output() const {
+    return residual_use(head, at::ones({segments->count()}, at::TensorOptions().dtype(at::kDouble)));
+  }
 
   SegmentsPtr segments;
   UsePtr input;
@@ -185,8 +191,9 @@ void check_lse(const Head& head, const at::Tensor& lse) {
   const at::Tensor given = lse.to(at::kDouble).contiguous(), own = head.lse.to(at::kDouble);
   for (int64_t t = 0; t < own.numel(); ++t) {
     const double want = own.const_data_ptr<double>()[t], got = given.const_data_ptr<double>()[t];
-    PG_CHECK(!(std::abs(got - want) > 1e-3 * (1 + std::abs(want))), "ERR_INVALID_ARGUMENT", "phantomNorm: lse[", t, "] is ",
-             got, ", these hidden rows and this table give ", want, ". It belongs to other parameters or another scale.");
+    PG_CHECK(!(std::abs(got - want) > 1e-3 * (1 + std::abs(want))), "ERR_INVALID_ARGUMENT", "phantomNorm: lse[", t,
+             "] is ", got, ", these hidden rows and this table give ", want,
+             ". It belongs to other parameters or another scale.");
   }
 }
 
@@ -216,8 +223,8 @@ at::Tensor phantom_sum(const at::Tensor& ids, const at::Tensor& input_gradients,
                        const at::Tensor& cu_seqlens, const Optional& weights, const Optional& bias, double input_scale,
                        double scale, double label_smoothing, int64_t padding_id, int64_t head_padding_id,
                        const Optional& candidates, bool mean) {
-  const Tied tied("phantomSum", ids, input_gradients, hidden, table, targets, cu_seqlens, weights, bias, input_scale, scale,
-                  label_smoothing, padding_id, head_padding_id, candidates, mean, /*norms=*/true);
+  const Tied tied("phantomSum", ids, input_gradients, hidden, table, targets, cu_seqlens, weights, bias, input_scale,
+                  scale, label_smoothing, padding_id, head_padding_id, candidates, mean, /*norms=*/true);
   const std::vector<double> c = factors_of("phantomSum", factors, tied.segments->count());
   at::Tensor sum = new_doubles(table.sizes());
   tied.input->accumulate(c.data(), sum.mutable_data_ptr<double>());
@@ -234,26 +241,29 @@ at::Tensor phantom_sum(const at::Tensor& ids, const at::Tensor& input_gradients,
 
 std::tuple<at::Tensor, at::Tensor, at::Tensor> softmax_residual(const at::Tensor& hidden, const at::Tensor& table,
                                                                 const at::Tensor& targets, const Optional& weights,
-                                                                const Optional& bias, double scale, double label_smoothing,
-                                                                int64_t padding_id, const Optional& candidates) {
-  const HeadPtr head = run_head(hidden.detach(), table.detach(), own_integers("softmaxResidual", "targets", targets),
-                                weights.has_value() ? weights->detach() : at::Tensor(),
-                                bias.has_value() ? bias->detach() : at::Tensor(),
-                                {scale, label_smoothing, padding_id, candidates, false},
-                                {/*residual=*/true, /*table=*/true, /*bias=*/false, /*norms=*/false},
-                                std::make_shared<const Segments>(row_count(hidden), 1));
+                                                                const Optional& bias, double scale,
+                                                                double label_smoothing, int64_t padding_id,
+                                                                const Optional& candidates) {
+  const HeadPtr head =
+      run_head(hidden.detach(), table.detach(), own_integers("softmaxResidual", "targets", targets),
+               weights.has_value() ? weights->detach() : at::Tensor(), bias.has_value() ? bias->detach() : at::Tensor(),
+               {scale, label_smoothing, padding_id, candidates, false},
+               {/*residual=*/true, /*table=*/true, /*bias=*/false, /*norms=*/false},
+               std::make_shared<const Segments>(row_count(hidden), 1));
   return {head->residual, head->hidden, head->lse};
 }
 
 TORCH_LIBRARY_FRAGMENT(phantomgrad, m) {
   // Norms of given factors, with their certificate: float64 [samples].
-  m.def("ghost_norm(Tensor activations, Tensor gradients, Tensor cu_seqlens, bool bias=False) -> (Tensor, Tensor)", &ghost_norm);
+  m.def("ghost_norm(Tensor activations, Tensor gradients, Tensor cu_seqlens, bool bias=False) -> (Tensor, Tensor)",
+        &ghost_norm);
   m.def(
       "embedding_norm(Tensor ids, Tensor gradients, Tensor cu_seqlens, int vocabulary, float scale=1.0, "
       "int padding_id=-1) -> (Tensor, Tensor)",
       &embedding_norm);
   m.def(
-      "phantom_norm(Tensor ids, Tensor input_gradients, Tensor hidden, Tensor table, Tensor targets, Tensor cu_seqlens, *, "
+      "phantom_norm(Tensor ids, Tensor input_gradients, Tensor hidden, Tensor table, Tensor targets, Tensor "
+      "cu_seqlens, *, "
       "Tensor? weights=None, Tensor? bias=None, float input_scale=1.0, float scale=1.0, float label_smoothing=0.0, "
       "int padding_id=-1, int head_padding_id=-1, Tensor? candidates=None, bool mean=False, Tensor? lse=None) -> "
       "(Tensor, Tensor, Tensor, Tensor, Tensor)",
@@ -270,7 +280,8 @@ TORCH_LIBRARY_FRAGMENT(phantomgrad, m) {
   m.def(
       "phantom_sum(Tensor ids, Tensor input_gradients, Tensor hidden, Tensor table, Tensor targets, Tensor factors, "
       "Tensor cu_seqlens, *, Tensor? weights=None, Tensor? bias=None, float input_scale=1.0, float scale=1.0, "
-      "float label_smoothing=0.0, int padding_id=-1, int head_padding_id=-1, Tensor? candidates=None, bool mean=False) -> "
+      "float label_smoothing=0.0, int padding_id=-1, int head_padding_id=-1, Tensor? candidates=None, bool mean=False) "
+      "-> "
       "Tensor",
       &phantom_sum);
   // The residual rows as the head keeps them, beside its scaled hidden rows and lse: the stored factors, for tests.

@@ -1,7 +1,9 @@
-// LayerNorm over the last dimension. In the book: the per-sample gradients of scale and shift, made with dx in one pass.
+// LayerNorm over the last dimension. In the book: the per-sample gradients of scale and shift, made with dx in one
+// pass.
+#include "cpu/layer_norm.h"
+
 #include <ATen/ops/empty.h>
 
-#include "cpu/layer_norm.h"
 #include "cpu/parallel.h"
 #include "ops/dispatch.h"
 #include "ops/operators.h"
@@ -27,7 +29,8 @@ class LayerNorm final : public Operation {
       cpu::parallel_for(0, rows, 64, [&](int64_t first, int64_t last) {
         PG_CALL((layer_norm_forward<T>), x.const_data_ptr<T>() + first * d, inputs[1].const_data_ptr<T>(),
                 inputs[2].defined() ? inputs[2].const_data_ptr<T>() : nullptr, eps_, last - first, d,
-                y.mutable_data_ptr<T>() + first * d, mean_.mutable_data_ptr<T>() + first, rstd_.mutable_data_ptr<T>() + first);
+                y.mutable_data_ptr<T>() + first * d, mean_.mutable_data_ptr<T>() + first,
+                rstd_.mutable_data_ptr<T>() + first);
       });
     });
     return y;

@@ -55,7 +55,8 @@ class Linear final : public Operation {
       at::Tensor dx = at::empty(x.sizes(), x.options());
       with_floating("linear", x, [&](auto zero) {
         using T = decltype(zero);
-        product<T>(gradient.const_data_ptr<T>(), rows, p, weight.const_data_ptr<T>(), d, nullptr, dx.mutable_data_ptr<T>());
+        product<T>(gradient.const_data_ptr<T>(), rows, p, weight.const_data_ptr<T>(), d, nullptr,
+                   dx.mutable_data_ptr<T>());
       });
       sink.gradient(0, dx);
     }
@@ -86,8 +87,10 @@ at::Tensor linear(const at::Tensor& input, const at::Tensor& weight, const std::
   PG_CHECK(weight.dim() == 2 && input.dim() >= 1 && input.size(-1) == weight.size(1), "ERR_INVALID_ARGUMENT",
            "linear: expected input [..., in] and weight [out, in], got ", input.sizes(), " and ", weight.sizes(), ".");
   PG_CHECK(input.scalar_type() == weight.scalar_type(), "ERR_INVALID_ARGUMENT",
-           "linear: input and weight must have one dtype, got ", input.scalar_type(), " and ", weight.scalar_type(), ".");
-  PG_CHECK(!bias.has_value() || (bias->dim() == 1 && bias->size(0) == weight.size(0) && bias->scalar_type() == weight.scalar_type() && bias->is_contiguous()),
+           "linear: input and weight must have one dtype, got ", input.scalar_type(), " and ", weight.scalar_type(),
+           ".");
+  PG_CHECK(!bias.has_value() || (bias->dim() == 1 && bias->size(0) == weight.size(0) &&
+                                 bias->scalar_type() == weight.scalar_type() && bias->is_contiguous()),
            "ERR_INVALID_ARGUMENT", "linear: bias must be [", weight.size(0), "] of the weight's dtype.");
   return tap(std::make_shared<Linear>(), {input, weight, bias.value_or(at::Tensor())});
 }

@@ -16,7 +16,8 @@ class MixedRecord final : public Record {
     const int64_t samples = uses_.front()->samples();
     std::vector<double> products(static_cast<size_t>(samples), 0.0);
     for (const UsePtr& use : uses_) use->add_row_products(products.data());
-    SampleNorms result{std::vector<double>(static_cast<size_t>(samples)), std::vector<double>(static_cast<size_t>(samples))};
+    SampleNorms result{std::vector<double>(static_cast<size_t>(samples)),
+                       std::vector<double>(static_cast<size_t>(samples))};
     cpu::parallel_for(0, samples, 1, [&](int64_t first, int64_t last) {
       std::vector<double> gradient(static_cast<size_t>(size_));
       for (int64_t b = first; b < last; ++b) {

@@ -25,7 +25,8 @@ at::Tensor dropout(const at::Tensor& input, double p, int64_t seed, int64_t step
                    const at::Tensor& cu_seqlens, const at::Tensor& sample_keys);
 at::Tensor per_sample(const at::Tensor& parameter, int64_t samples);
 
-std::tuple<int64_t, at::Tensor> book_attach(const std::vector<at::Tensor>& parameters, const std::vector<std::string>& names);
+std::tuple<int64_t, at::Tensor> book_attach(const std::vector<at::Tensor>& parameters,
+                                            const std::vector<std::string>& names);
 void book_detach(int64_t book);
 at::Tensor book_gradient(int64_t book);
 void book_want_norms(int64_t book, bool wanted);

@@ -39,7 +39,8 @@ class Doubles {
 /// A float64 result.
 struct Result {
   template <class... Sizes>
-  explicit Result(Sizes... sizes) : values(at::zeros({static_cast<int64_t>(sizes)...}, at::TensorOptions().dtype(at::kDouble))) {}
+  explicit Result(Sizes... sizes)
+      : values(at::zeros({static_cast<int64_t>(sizes)...}, at::TensorOptions().dtype(at::kDouble))) {}
 
   double* data() const { return values.mutable_data_ptr<double>(); }
   /// Entry i of the first dimension.
@@ -111,14 +112,22 @@ std::vector<at::Tensor> reference_softmax_head(const at::Tensor& hidden, const a
                                                double label_smoothing, const Optional& live) {
   const Segments segments = checked_segments(cu_seqlens, hidden);
   const int64_t B = segments.count(), N = segments.rows(), M = table.size(0), d = table.size(1);
-  const at::Tensor y = targets.to(at::kLong).contiguous(), flags = live.has_value() ? live->to(at::kByte).contiguous() : at::Tensor();
+  const at::Tensor y = targets.to(at::kLong).contiguous(),
+                   flags = live.has_value() ? live->to(at::kByte).contiguous() : at::Tensor();
   const Doubles h(hidden), e(table), w(weights), beta(bias);
   const Result loss(B), lse(N), residual(N, M), d_hidden(N, d), d_table(B, M, d), d_bias(B, M);
   for (int64_t b = 0; b < B; ++b) {
     const int64_t row = segments.first(b);
-    const reference::SoftmaxHead head{segments.length(b), M, d, e.data(), beta.data(),
-                                      flags.defined() ? flags.const_data_ptr<uint8_t>() : nullptr, scale, label_smoothing};
-    const auto out = reference::softmax_head_forward(head, h.row(row), y.const_data_ptr<int64_t>() + row, w.data() + row);
+    const reference::SoftmaxHead head{segments.length(b),
+                                      M,
+                                      d,
+                                      e.data(),
+                                      beta.data(),
+                                      flags.defined() ? flags.const_data_ptr<uint8_t>() : nullptr,
+                                      scale,
+                                      label_smoothing};
+    const auto out =
+        reference::softmax_head_forward(head, h.row(row), y.const_data_ptr<int64_t>() + row, w.data() + row);
     reference::softmax_head_backward(head, h.row(row), out.residual.data(), d_hidden[row], d_table[b], d_bias[b]);
     *loss[b] = out.loss;
     std::copy(out.lse.begin(), out.lse.end(), lse[row]);
@@ -127,11 +136,12 @@ std::vector<at::Tensor> reference_softmax_head(const at::Tensor& hidden, const a
   return {loss.values, lse.values, residual.values, d_hidden.values, d_table.values, d_bias.values};
 }
 
-std::vector<at::Tensor> reference_phantom(const at::Tensor& ids, const at::Tensor& gradient, const at::Tensor& in_cu_seqlens,
-                                          const at::Tensor& residual, const at::Tensor& hidden,
-                                          const at::Tensor& out_cu_seqlens) {
+std::vector<at::Tensor> reference_phantom(const at::Tensor& ids, const at::Tensor& gradient,
+                                          const at::Tensor& in_cu_seqlens, const at::Tensor& residual,
+                                          const at::Tensor& hidden, const at::Tensor& out_cu_seqlens) {
   const Segments in = checked_segments(in_cu_seqlens, gradient), out = checked_segments(out_cu_seqlens, hidden);
-  PG_CHECK(in.count() == out.count(), "ERR_BATCH_DIMENSION", "reference: ", in.count(), " samples in, ", out.count(), " out.");
+  PG_CHECK(in.count() == out.count(), "ERR_BATCH_DIMENSION", "reference: ", in.count(), " samples in, ", out.count(),
+           " out.");
   const at::Tensor id = ids.to(at::kLong).contiguous();
   const Doubles u(gradient), delta(residual), h(hidden);
   const Result norms(3, in.count());
@@ -152,7 +162,8 @@ std::vector<double> kept_weights(int64_t rows, double rate, uint64_t stream) {
   for (int64_t t = 0; t < rows; ++t)
     for (int64_t s = 0; s < rows; ++s) {
       const uint64_t element = (static_cast<uint64_t>(t) << 32) + static_cast<uint64_t>(s);
-      keep[static_cast<size_t>(t * rows + s)] = dropout_keeps(stream, element, dropout_threshold(rate)) ? 1 / (1 - rate) : 0;
+      keep[static_cast<size_t>(t * rows + s)] =
+          dropout_keeps(stream, element, dropout_threshold(rate)) ? 1 / (1 - rate) : 0;
     }
   return keep;
 }
@@ -170,14 +181,23 @@ std::vector<at::Tensor> reference_attention(const at::Tensor& query, const at::T
   for (int64_t b = 0; b < segments.count(); ++b)
     for (int64_t head = 0; head < heads; ++head) {
       const int64_t rows = segments.length(b);
-      const auto block = [&](const at::Tensor& t) { return t.narrow(0, segments.first(b), rows).narrow(1, head * dim, dim); };
+      const auto block = [&](const at::Tensor& t) {
+        return t.narrow(0, segments.first(b), rows).narrow(1, head * dim, dim);
+      };
       const Doubles q(block(query)), k(block(key)), v(block(value)), g(block(gradient));
       std::vector<double> keep;
       if (dropout > 0)
-        keep = kept_weights(rows, dropout,
-                            mix64(dropout_stream(seed, step, site, keys.const_data_ptr<int64_t>()[b]) + static_cast<uint64_t>(head)));
-      const reference::Attention call{rows, dim, q.data(), k.data(), v.data(), causal,
-                                      1 / std::sqrt(static_cast<double>(dim)), dropout > 0 ? keep.data() : nullptr};
+        keep = kept_weights(
+            rows, dropout,
+            mix64(dropout_stream(seed, step, site, keys.const_data_ptr<int64_t>()[b]) + static_cast<uint64_t>(head)));
+      const reference::Attention call{rows,
+                                      dim,
+                                      q.data(),
+                                      k.data(),
+                                      v.data(),
+                                      causal,
+                                      1 / std::sqrt(static_cast<double>(dim)),
+                                      dropout > 0 ? keep.data() : nullptr};
       const Result output(rows, dim), d_query(rows, dim), d_key(rows, dim), d_value(rows, dim);
       reference::attention_forward(call, output.data());
       reference::attention_backward(call, g.data(), d_query.data(), d_key.data(), d_value.data());
@@ -190,9 +210,8 @@ std::vector<at::Tensor> reference_attention(const at::Tensor& query, const at::T
 TORCH_LIBRARY_FRAGMENT(phantomgrad, m) {
   // Each returns the forward result, the gradient of every input, then the per-sample gradients of the parameters, and
   // where there is one the ghost form of the squared norm.
-  m.def(
-      "reference_linear(Tensor input, Tensor weight, Tensor? bias, Tensor gradient, Tensor cu_seqlens) -> Tensor[]",
-      &reference_linear);
+  m.def("reference_linear(Tensor input, Tensor weight, Tensor? bias, Tensor gradient, Tensor cu_seqlens) -> Tensor[]",
+        &reference_linear);
   m.def(
       "reference_embedding(Tensor ids, Tensor table, Tensor gradient, Tensor cu_seqlens, int padding_id=-1, "
       "float scale=1.0) -> Tensor[]",

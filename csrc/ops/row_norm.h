@@ -15,10 +15,10 @@ double safe_square(int64_t n) {
   return static_cast<double>(n) * (sizeof(T) == 4 ? 0x1p-120 : 0x1p-960);
 }
 
-/// |x| for a row of `n` elements; 0 only for a row of zeros. A row so small that its squares underflow counts many times
-/// its norm: a certificate rounding<T>(..) products^2 built from it then covers that the row's inner products may be wrong
-/// altogether, and fails where that matters, so that the sample is computed in float64. (A vanishing gradient is not
-/// harmless: factors like C / n bring it back to full size, with the relative error that its norm had.)
+/// |x| for a row of `n` elements; 0 only for a row of zeros. A row so small that its squares underflow counts many
+/// times its norm: a certificate rounding<T>(..) products^2 built from it then covers that the row's inner products may
+/// be wrong altogether, and fails where that matters, so that the sample is computed in float64. (A vanishing gradient
+/// is not harmless: factors like C / n bring it back to full size, with the relative error that its norm had.)
 template <class T>
 double row_norm(const T* x, int64_t n) {
   const double square = PG_CALL((sum_of_squares<T>), x, n);

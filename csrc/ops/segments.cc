@@ -40,8 +40,8 @@ void set_segments(const std::optional<at::Tensor>& cu_seqlens, int64_t token) {
 
 SegmentsPtr segments_of(const char* operation, int64_t rows, int64_t first_dimension) {
   if (const SegmentsPtr& scope = current()) {
-    PG_CHECK(scope->rows() == rows, "ERR_BATCH_DIMENSION", operation, ": the surrounding segments have ",
-             scope->rows(), " rows, the input has ", rows,
+    PG_CHECK(scope->rows() == rows, "ERR_BATCH_DIMENSION", operation, ": the surrounding segments have ", scope->rows(),
+             " rows, the input has ", rows,
              ". Open the segments that belong to this input with nn.withSegments, or expand the input to one row for "
              "each row of the batch.");
     return scope;

@@ -35,14 +35,16 @@ InputRows<T> sum_by_id(const std::vector<const IndexUse*>& uses, int64_t sample,
   std::vector<Row> rows;
   for (const IndexUse* use : uses)
     for (int64_t t = use->segments().first(sample); t < use->segments().first(sample + 1); ++t)
-      if (use->counts(t)) rows.push_back({use->ids()[t], use->gradient().template const_data_ptr<T>() + t * d, use->scale()});
+      if (use->counts(t))
+        rows.push_back({use->ids()[t], use->gradient().template const_data_ptr<T>() + t * d, use->scale()});
   std::stable_sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.id < b.id; });
   InputRows<T> result;
   std::vector<double> sum(static_cast<size_t>(d));
   for (size_t i = 0; i < rows.size();) {
     const int64_t id = rows[i].id;
     std::fill(sum.begin(), sum.end(), 0.0);
-    for (; i < rows.size() && rows[i].id == id; ++i) PG_CALL((add_scaled<T>), sum.data(), rows[i].scale, rows[i].data, d);
+    for (; i < rows.size() && rows[i].id == id; ++i)
+      PG_CALL((add_scaled<T>), sum.data(), rows[i].scale, rows[i].data, d);
     result.ids.push_back(id);
     for (const double x : sum) {
       result.norm2 += x * x;
@@ -100,7 +102,8 @@ class TableRecord final : public Record {
     if (output_ != nullptr)
       bound += rounding<T>(static_cast<double>(std::max(output_->segments().length(b), kRunRows)) + 3) * out_products;
     // Squares of an instantiated gradient may have underflowed.
-    if (output_ != nullptr && output_->head().norm2[static_cast<size_t>(b)] < safe_square<T>(output_->head().vocabulary() * dim_))
+    if (output_ != nullptr &&
+        output_->head().norm2[static_cast<size_t>(b)] < safe_square<T>(output_->head().vocabulary() * dim_))
       bound = std::max(bound, products);
   }
 
@@ -124,7 +127,8 @@ class TableRecord final : public Record {
     gram_rows<T>(rows, ids, dim_, hidden, dim_, in.rows.data(), dim_, products.data());
     for (int64_t s = 0; s < rows; ++s)
       for (int64_t i = 0; i < ids; ++i)
-        sum += static_cast<double>(residual[s * M + in.ids[static_cast<size_t>(i)]]) * products[static_cast<size_t>(s * ids + i)];
+        sum += static_cast<double>(residual[s * M + in.ids[static_cast<size_t>(i)]]) *
+               products[static_cast<size_t>(s * ids + i)];
     return sum;
   }
 

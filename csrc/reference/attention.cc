@@ -25,7 +25,9 @@ std::vector<double> weights(const Attention& call) {
   return p;
 }
 
-double kept(const Attention& call, int64_t t, int64_t s) { return call.keep == nullptr ? 1 : call.keep[t * call.rows + s]; }
+double kept(const Attention& call, int64_t t, int64_t s) {
+  return call.keep == nullptr ? 1 : call.keep[t * call.rows + s];
+}
 
 }  // namespace
 
@@ -39,7 +41,8 @@ void attention_forward(const Attention& call, double* output) {
         output[t * d + i] += p[static_cast<size_t>(t * n + s)] * kept(call, t, s) * call.value[s * d + i];
 }
 
-void attention_backward(const Attention& call, const double* gradient, double* d_query, double* d_key, double* d_value) {
+void attention_backward(const Attention& call, const double* gradient, double* d_query, double* d_key,
+                        double* d_value) {
   const int64_t n = call.rows, d = call.dim;
   const std::vector<double> p = weights(call);
   std::fill_n(d_query, n * d, 0.0);
@@ -60,7 +63,8 @@ void attention_backward(const Attention& call, const double* gradient, double* d
     }
     for (int64_t s = 0; s < n; ++s) {
       // d softmax: P (dP - P . dP)
-      const double d_logit = p[static_cast<size_t>(t * n + s)] * (d_weight[static_cast<size_t>(s)] - along) * call.scale;
+      const double d_logit =
+          p[static_cast<size_t>(t * n + s)] * (d_weight[static_cast<size_t>(s)] - along) * call.scale;
       for (int64_t i = 0; i < d; ++i) {
         d_query[t * d + i] += d_logit * call.key[s * d + i];
         d_key[s * d + i] += d_logit * call.query[t * d + i];

@@ -25,7 +25,8 @@ void layer_norm_forward(const LayerNorm& layer, const double* input, double* out
     const double* x = input + t * layer.dim;
     const Moments m = moments(x, layer.dim, layer.eps);
     for (int64_t i = 0; i < layer.dim; ++i)
-      output[t * layer.dim + i] = layer.gamma[i] * (x[i] - m.mean) * m.rstd + (layer.beta == nullptr ? 0 : layer.beta[i]);
+      output[t * layer.dim + i] =
+          layer.gamma[i] * (x[i] - m.mean) * m.rstd + (layer.beta == nullptr ? 0 : layer.beta[i]);
   }
 }
 

@@ -20,7 +20,8 @@ PhantomNorm phantom_norm(const PhantomInputs& in, const PhantomHead& out, int64_
       if (in.ids[t] >= 0 && in.ids[t] == in.ids[s]) norm.in += dot(in.gradient + t * dim, in.gradient + s * dim, dim);
   for (int64_t t = 0; t < out.rows; ++t)
     for (int64_t s = 0; s < out.rows; ++s)
-      norm.out += dot(out.residual + t * M, out.residual + s * M, M) * dot(out.hidden + t * dim, out.hidden + s * dim, dim);
+      norm.out +=
+          dot(out.residual + t * M, out.residual + s * M, M) * dot(out.hidden + t * dim, out.hidden + s * dim, dim);
   for (int64_t t = 0; t < in.rows; ++t)
     for (int64_t s = 0; s < out.rows; ++s)
       if (in.ids[t] >= 0)

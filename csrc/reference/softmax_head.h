@@ -16,16 +16,18 @@ struct SoftmaxHead {
 };
 
 struct SoftmaxHeadOutput {
-  double loss = 0;               // sum_t w_t ((1 - eps) (lse_t - z_t[y]) + eps mean over live columns of (lse_t - z_t))
-  std::vector<double> lse;       // [rows]
-  std::vector<double> residual;  // [rows, vocabulary] delta_t = w_t (softmax(z_t) - (1 - eps) e_y - eps / live), 0 elsewhere
+  double loss = 0;          // sum_t w_t ((1 - eps) (lse_t - z_t[y]) + eps mean over live columns of (lse_t - z_t))
+  std::vector<double> lse;  // [rows]
+  std::vector<double>
+      residual;  // [rows, vocabulary] delta_t = w_t (softmax(z_t) - (1 - eps) e_y - eps / live), 0 elsewhere
 };
 
 /// z_t = scale E h_t + bias on live columns. hidden [rows, dim], targets [rows], weights [rows]; 0 ignores a row.
 SoftmaxHeadOutput softmax_head_forward(const SoftmaxHead& head, const double* hidden, const int64_t* targets,
                                        const double* weights);
 
-/// d_hidden [rows, dim] = scale delta_t^T E, d_table [vocabulary, dim] = scale sum_t delta_t h_t^T, d_bias = sum_t delta_t.
+/// d_hidden [rows, dim] = scale delta_t^T E, d_table [vocabulary, dim] = scale sum_t delta_t h_t^T, d_bias = sum_t
+/// delta_t.
 void softmax_head_backward(const SoftmaxHead& head, const double* hidden, const double* residual, double* d_hidden,
                            double* d_table, double* d_bias);
 
