@@ -12,12 +12,15 @@ const count = (value: number): string => whole.format(value);
 export class ProgressPrinter {
   #lastPrinted = 0;
   #lineOpen = false;
+  #firstStep = 0;
 
   constructor(private readonly stream: NodeJS.WriteStream = process.stderr) {}
 
   readonly show = (event: RunEvent): void => {
     if (event.kind === 'step') {
-      this.#passing(stepLine(event), event.step === 1 || event.step === event.steps);
+      // The first step also checks that samples do not mix: it says nothing about the time of the others.
+      if (event.step === 1) this.#firstStep = event.seconds;
+      this.#passing(stepLine(event, this.#firstStep), event.step === 1 || event.step === event.steps);
     } else if (event.kind === 'evaluation') {
       this.#passing(
         `Ranking all items, ${event.name}: ${count(event.done)} of ${count(event.users)} users`,
@@ -67,7 +70,7 @@ function noteOf(event: Exclude<RunEvent, StepEvent | { kind: 'evaluation' }>): s
       const { noiseMultiplier, epsilon, delta } = event.privacy;
       return (
         `Plan: ${event.steps} steps of ${count(event.batchSize)} expected users (${event.epochs} epochs), ` +
-        `${count(event.parameters)} parameters, noise multiplier ${noiseMultiplier.toFixed(4)} for epsilon ${epsilon} at delta ${delta.toPrecision(3)}`
+        `${count(event.parameters)} parameters, noise multiplier ${noiseMultiplier.toFixed(4)} for epsilon ${epsilon} at delta ${small(delta)}`
       );
     }
     case 'saved':
@@ -75,14 +78,21 @@ function noteOf(event: Exclude<RunEvent, StepEvent | { kind: 'evaluation' }>): s
   }
 }
 
-function stepLine({ role, step, steps, epoch, learningRate, loss, seconds }: StepEvent): string {
-  const left = (seconds / step) * (steps - step);
+function stepLine({ role, step, steps, epoch, learningRate, loss, seconds }: StepEvent, firstStep: number): string {
+  const left = ((seconds - firstStep) / (step - 1)) * (steps - step);
   const what = role === 'private' ? '' : ' without privacy';
   const lossText = Number.isFinite(loss) ? loss.toFixed(3) : '-';
+  const time = step === steps ? `, ${duration(seconds)}` : step > 1 ? `, ${duration(left)} left` : '';
   return (
-    `Step ${step} of ${steps}${what}: epoch ${epoch.toFixed(1)}, loss ${lossText} (not private), rate ${learningRate.toPrecision(2)}, ` +
-    (step < steps ? `${duration(left)} left` : duration(seconds))
+    `Step ${step} of ${steps}${what}: epoch ${epoch.toFixed(1)}, loss ${lossText} (not private), ` +
+    `rate ${learningRate.toPrecision(2)}${time}`
   );
+}
+
+/** Three digits: `1e-6`, `0.001`. */
+export function small(value: number): string {
+  const rounded = Number(value.toPrecision(3));
+  return rounded < 1e-3 ? rounded.toExponential() : String(rounded);
 }
 
 /** `8 s`, `3 min 20 s`, `2 h 5 min`. */

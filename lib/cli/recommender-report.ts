@@ -3,6 +3,7 @@
 import { textTable } from '../report/table';
 import type { RecommenderReport } from '../tasks';
 import type { Row, RowName } from '../tasks/recommender';
+import { small } from './progress';
 
 const NAMES: Readonly<Record<RowName, string>> = {
   private: 'private Transformer',
@@ -31,7 +32,7 @@ export function runSummary({ privacy, out, secondsPerEpoch, peakRssMb, interrupt
   const { epsilon, delta, noiseMultiplier, steps, accountant } = privacy;
   return [
     ...(interrupted ? [`Interrupted after ${steps} steps.`] : []),
-    `Privacy spent: epsilon ${roundedUp(epsilon)} at delta ${delta.toPrecision(3)}, for adding or removing one user`,
+    `Privacy spent: epsilon ${roundedUp(epsilon)} at delta ${small(delta)}, for adding or removing one user`,
     `  (noise multiplier ${noiseMultiplier.toFixed(4)}, ${steps} steps, accountant ${accountant}; accuracies and choice of options are not covered)`,
     `${secondsPerEpoch.toFixed(1)} s an epoch, ${Math.round(peakRssMb)} MB at most`,
     ...(out === null ? [] : [`Saved: ${out}`]),
