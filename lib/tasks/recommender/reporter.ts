@@ -9,6 +9,8 @@ const NOTE =
   'Losses, samples and accuracies are computed from private data without noise. No epsilon covers them: do not publish this file.';
 
 export class Reporter {
+  #warned = false;
+
   /** @param log  null: events only. */
   constructor(
     private readonly log: MetricsLog | null,
@@ -21,6 +23,10 @@ export class Reporter {
     const { kind, loss, ...rest } = event;
     this.log?.write({ event: kind, ...rest, loss: Number.isFinite(loss) ? loss : null });
     this.tell(event);
+    if (event.skipped === 0 || this.#warned) return;
+    this.#warned = true;
+    const message = `in step ${event.step} ${event.skipped} of ${event.samples} users had a loss or gradient that is not finite; such users contribute nothing.`;
+    this.tell({ kind: 'warning', message });
   };
 
   spent({ epsilon, delta, noiseMultiplier, steps, accountant }: PrivacySpent): void {
