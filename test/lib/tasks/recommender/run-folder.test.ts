@@ -1,0 +1,109 @@
+// A run folder is complete or recognisably not: every way in which its files may be wrong is named.
+
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+
+import { SequentialTransformer } from '../../../../lib/models';
+import { readRun, type RunDescription, writeRun } from '../../../../lib/tasks/recommender/run-folder';
+import { noGrad } from '../../../../lib/tensor';
+import { makeRunFolder } from '../../../../lib/tasks/recommender/run-folder';
+import { path } from './fixture';
+
+const model = new SequentialTransformer({ items: 3, dim: 4, blocks: 1, maxLength: 5, seed: 7 });
+const description: RunDescription = {
+  phantomgrad: '0.0.0',
+  data: { kind: 'synthetic', users: 10 },
+  training: { epochs: 1 },
+  vocabulary: { source: 'catalogue', items: ['a', 'b', 'c'] },
+};
+
+beforeAll(async () => {
+  await makeRunFolder(path('good'));
+  await writeRun(path('good'), model, description, { epsilon: 1 });
+});
+
+test('what is written is read back: configuration, statement, and every weight bit by bit', async () => {
+  const run = await readRun(path('good'));
+  expect(run.config).toMatchObject({ ...description, model: model.config });
+  expect(run.privacy).toEqual({ epsilon: 1 });
+  expect(run.model.training).toBe(false);
+  const written = [...model.namedParameters()].map(([name, weight]) => [name, weight.toTypedArray()]);
+  expect([...run.model.namedParameters()].map(([name, weight]) => [name, weight.toTypedArray()])).toEqual(written);
+  expect(run.model.scores(Int32Array.of(1, 2))).toEqual(model.scores(Int32Array.of(1, 2)));
+  run.model.dispose();
+});
+
+/** A copy of the good folder with one file changed. */
+function spoiled(name: string, file: string, change: (text: string) => string | null): string {
+  const folder = path(name.replace(/\W/g, '-'));
+  cpSync(path('good'), folder, { recursive: true });
+  const changed = change(readFileSync(`${folder}/${file}`, 'latin1'));
+  if (changed === null) rmSync(`${folder}/${file}`);
+  else writeFileSync(`${folder}/${file}`, changed, 'latin1');
+  return folder;
+}
+
+const wrong: [string, string, (text: string) => string | null, RegExp][] = [
+  ['no configuration', 'config.json', () => null, /config\.json.*no run folder/],
+  ['no statement', 'privacy.json', () => null, /privacy\.json/],
+  ['no weights', 'model.safetensors', () => null, /model\.safetensors/],
+  ['a configuration cut short', 'config.json', (text) => text.slice(0, 50), /config\.json: is not JSON/],
+  ['a configuration that is a number', 'config.json', () => '7', /not a JSON object/],
+  [
+    'another kind of model',
+    'config.json',
+    (text) => text.replace('sequential-transformer', 'bert'),
+    /model_type.*"bert"/,
+  ],
+  ['a width that is no number', 'config.json', (text) => text.replace('"dim": 4', '"dim": "4"'), /dim/],
+  ['fewer ids than items', 'config.json', (text) => text.replace(/,\s*"c"/, ''), /must list 3 ids.*has 2/],
+  ['an id twice', 'config.json', (text) => text.replace('"b"', '"a"'), /each once/],
+  ['an unknown source of data', 'config.json', (text) => text.replace('"synthetic"', '"dream"'), /histories/],
+  [
+    'another width than the weights',
+    'config.json',
+    (text) => text.replace('"dim": 4', '"dim": 8'),
+    /must be float32 \[4, 8\], is float32 \[4, 4\]/,
+  ],
+  ['one block more', 'config.json', (text) => text.replace('"blocks": 1', '"blocks": 2'), /blocks\.1\..* is missing/],
+  ['weights cut short', 'model.safetensors', (text) => text.slice(0, -1), /not a safetensors file/],
+  [
+    'a weight too many',
+    'model.safetensors',
+    (text) => text.replace('"items.weight"', '"extra.weight"').replace('  ', ''),
+    /safetensors/,
+  ],
+];
+
+test.each(wrong)('%s is refused with the file that is wrong', async (name, file, change, message) => {
+  const folder = spoiled(name, file, change);
+  await expect(readRun(folder)).rejects.toMatchObject({
+    code: 'ERR_RUN_FOLDER',
+    message: expect.stringMatching(message),
+  });
+});
+
+test('one block less than the weights is refused too', async () => {
+  const two = new SequentialTransformer({ items: 3, dim: 4, blocks: 2, maxLength: 5 });
+  const folder = path('two');
+  await makeRunFolder(folder);
+  await writeRun(folder, two, description, {});
+  const text = readFileSync(`${folder}/config.json`, 'utf8').replace('"blocks": 2', '"blocks": 1');
+  writeFileSync(`${folder}/config.json`, text);
+  await expect(readRun(folder)).rejects.toMatchObject({
+    code: 'ERR_RUN_FOLDER',
+    message: expect.stringMatching(/blocks\.1\..*not a parameter/),
+  });
+});
+
+test('saving does not change the model, and what is changed later is not in the file', async () => {
+  const before = model.items.weight.toTypedArray();
+  const folder = path('frozen');
+  await makeRunFolder(folder);
+  await writeRun(folder, model, description, {});
+  expect(model.items.weight.toTypedArray()).toEqual(before);
+  noGrad(() => model.items.weight.add_(1));
+  const run = await readRun(folder);
+  expect(run.model.items.weight.toTypedArray()).toEqual(before);
+  noGrad(() => model.items.weight.sub_(1));
+  run.model.dispose();
+});
