@@ -2,6 +2,7 @@
 
 import { join } from 'node:path';
 
+import { native } from '../../native';
 import { PlainEngine, type PrivacySpent } from '../../privacy';
 import { MetricsLog } from '../../report/metrics-log';
 import { baselines, measure, type Row } from './compare';
@@ -39,7 +40,7 @@ export interface RecommenderReport {
  * Trains a private sequential recommender and compares it with baselines. Nothing is written before options, data and plan have
  * been accepted.
  *
- * @throws ERR_INVALID_ARGUMENT, ERR_DATA_FORMAT, ERR_RUN_FOLDER, ERR_PRIVACY_TARGET; ERR_NOT_FINITE when the learning rate was too high.
+ * @throws ERR_INVALID_ARGUMENT, ERR_DATA_FORMAT, ERR_RUN_FOLDER, ERR_PRIVACY_TARGET; ERR_LIBTORCH_NOT_FOUND, ERR_PLATFORM; ERR_NOT_FINITE when the learning rate was too high.
  * @example const { privacy, rows } = await trainRecommender({ data: 'ratings.dat', epsilon: 8 }, { out: 'model' });
  */
 export async function trainRecommender(
@@ -48,6 +49,7 @@ export async function trainRecommender(
 ): Promise<RecommenderReport> {
   const resolved = resolveOptions(options);
   if (out !== undefined) await refuseOccupied(out);
+  native(); // where LibTorch is missing, that is said before a large file is read
   const job = makeJob(resolved, await loadHistories(resolved));
   let log: MetricsLog | null = null;
   try {
