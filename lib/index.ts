@@ -17,6 +17,9 @@ export {
   trainRecommender,
 } from './tasks';
 
+// Kernels for loops that are composed by hand.
+export * as kernels from './kernels';
+
 // Tensors, and every operator of LibTorch.
 export {
   arange,

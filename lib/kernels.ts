@@ -1,0 +1,292 @@
+// The low-level door: per-sample norms, clipped sums and private updates of factors that the caller holds, without an engine.
+
+import * as check from './check';
+import { raise } from './errors';
+import { Segments } from './nn/segments';
+import { publicGrid } from './optim/release';
+import type { Optimizer, PrivateArena } from './optim';
+import { NoiseSource } from './privacy/noise-source';
+import { fromTypedArray, noGrad, type Tensor, tensor, tidy, torch } from './tensor';
+
+export { NoiseSource };
+
+const ops = torch.ops.phantomgrad;
+
+/** Which rows belong to which sample: segments, or `[B + 1]` offsets that start at 0 and never fall. */
+export type Rows = Segments | readonly number[] | BigInt64Array;
+
+export interface RowOptions {
+  /** Left out: the first dimension is the number of samples, `[B, …]`, each with equally many rows. */
+  readonly segments?: Rows;
+}
+
+/** Norms of per-sample gradients, in gradient units. */
+export interface CertifiedNorms {
+  /** `[B]`, float64: the best estimate. Not finite for a sample whose rows are not. */
+  readonly norm: Tensor;
+  /** `[B]`, float64: at least the exact norm of the given factors; what clip factors are computed from. */
+  readonly bound: Tensor;
+}
+
+/** `[B]` clip factors. One that is not finite counts as 0; the rows of a sample with factor 0 are never read. */
+export type Factors = Tensor | ArrayLike<number>;
+
+function cuSeqlens(operation: string, first: Tensor, segments: Rows | undefined): Tensor {
+  if (segments instanceof Segments) return segments.cuSeqlens;
+  if (segments !== undefined) return fromTypedArray(BigInt64Array.from(segments, BigInt));
+  const [samples = 0, ...rest] = first.shape;
+  if (rest.length === 0)
+    raise('ERR_BATCH_DIMENSION', `${operation}: without segments the rows must be [B, …], got [${samples}].`);
+  const rows = rest.slice(0, -1).reduce((x, y) => x * y, 1);
+  return fromTypedArray(BigInt64Array.from({ length: samples + 1 }, (_, b) => BigInt(b * rows)));
+}
+
+const asTensor = (factors: Factors): Tensor =>
+  'dtype' in factors ? factors : tensor(Float64Array.from(factors), { dtype: 'float64' });
+
+/** Adds a float64 sum to `out`, or gives it as it is. */
+function deliver(operation: string, sum: Tensor, out: Tensor | undefined): Tensor {
+  if (out === undefined) return sum;
+  if (String(out.shape) !== String(sum.shape)) {
+    raise(
+      'ERR_INVALID_ARGUMENT',
+      `${operation}: out must have shape [${sum.shape.join(', ')}], got [${out.shape.join(', ')}].`,
+    );
+  }
+  return noGrad(() => out.add_(sum.to(out.dtype)));
+}
+
+/**
+ * The norm of each sample's gradient of a linear weight, Σ_t g_t a_tᵀ, without forming it where Gram matrices are cheaper.
+ *
+ * @param activations  a: the layer's input rows `[N, d]` (or `[B, T, d]` without segments), float32 or float64.
+ * @param gradients  g: gradients of the *per-sample* losses at its output rows, `[N, p]`; never of their mean.
+ * @param options.bias  Whether the norm is that of weight and bias together. Default false.
+ * @throws ERR_BATCH_DIMENSION, ERR_INVALID_ARGUMENT
+ * @see Li et al. 2022 (arXiv 2110.05679), section 4; docs/how-it-works.md for the certificate.
+ * @example const { bound } = kernels.ghostNorm(x, g, { segments: [0, 5, 9], bias: true })
+ */
+export function ghostNorm(
+  activations: Tensor,
+  gradients: Tensor,
+  options: RowOptions & { readonly bias?: boolean } = {},
+): CertifiedNorms {
+  return tidy(() => {
+    const [norm, bound] = ops.ghost_norm(
+      activations,
+      gradients,
+      cuSeqlens('ghostNorm', activations, options.segments),
+      options.bias ?? false,
+    );
+    return { norm, bound };
+  });
+}
+
+/**
+ * Σ_b factors[b] Σ_t g_t a_tᵀ, summed in float64.
+ *
+ * @param options.out  `[p, d]`: the sum is added to it. Left out: a new float64 tensor.
+ * @param options.biasOut  `[p]`: Σ_b factors[b] Σ_t g_t is added to it.
+ * @returns `out`, or the new tensor.
+ * @throws ERR_BATCH_DIMENSION, ERR_INVALID_ARGUMENT
+ * @example kernels.clippedSum(x, g, privacy.abadi({ maxGradNorm: 1 }).factors(bound.toTypedArray()), { segments, out: grad })
+ */
+export function clippedSum(
+  activations: Tensor,
+  gradients: Tensor,
+  factors: Factors,
+  options: RowOptions & { readonly out?: Tensor; readonly biasOut?: Tensor } = {},
+): Tensor {
+  return tidy(() => {
+    const at = cuSeqlens('clippedSum', activations, options.segments);
+    const [sum, biasSum] = ops.clipped_sum(
+      activations,
+      gradients,
+      asTensor(factors),
+      at,
+      options.biasOut !== undefined,
+    );
+    if (options.biasOut !== undefined) deliver('clippedSum', biasSum, options.biasOut);
+    return deliver('clippedSum', sum, options.out);
+  });
+}
+
+export interface EmbeddingOptions extends RowOptions {
+  /** Rows of the table. */
+  readonly vocabulary: number;
+  /** α of x = α E[id]. Default 1. */
+  readonly scale?: number;
+  /** An id whose rows give no gradient. */
+  readonly paddingId?: number;
+}
+
+/**
+ * The norm of each sample's gradient of an embedding table: rows with equal ids are summed first.
+ *
+ * @param ids  `[N]` integers.  @param gradients  u: gradients at the rows that were looked up, `[N, d]`.
+ * @throws ERR_BATCH_DIMENSION, ERR_INVALID_ARGUMENT
+ * @see Kong & Muñoz Medina 2023 (arXiv 2311.11822) for summing by id.
+ */
+export function embeddingNorm(ids: Tensor, gradients: Tensor, options: EmbeddingOptions): CertifiedNorms {
+  const { vocabulary, scale = 1, paddingId = -1 } = options;
+  return tidy(() => {
+    const at = cuSeqlens('embeddingNorm', gradients, options.segments);
+    const [norm, bound] = ops.embedding_norm(ids, gradients, at, vocabulary, scale, paddingId);
+    return { norm, bound };
+  });
+}
+
+/** Σ_b factors[b] times sample b's gradient of an embedding table, `[vocabulary, d]`, summed in float64. @throws as {@link embeddingNorm} */
+export function embeddingSum(
+  ids: Tensor,
+  gradients: Tensor,
+  factors: Factors,
+  options: EmbeddingOptions & { readonly out?: Tensor },
+): Tensor {
+  const { vocabulary, scale = 1, paddingId = -1 } = options;
+  return tidy(() => {
+    const at = cuSeqlens('embeddingSum', gradients, options.segments);
+    return deliver(
+      'embeddingSum',
+      ops.embedding_sum(ids, gradients, asTensor(factors), at, vocabulary, scale, paddingId),
+      options.out,
+    );
+  });
+}
+
+/** A table that is input embedding, x = inputScale · E[id], and softmax head, logits = scale · E h + bias, of one batch. */
+export interface TiedTable extends RowOptions {
+  /** `[N]` integers. */
+  readonly ids: Tensor;
+  /** u: gradients of the per-sample losses at the embedded rows, `[N, d]`. */
+  readonly inputGradients: Tensor;
+  /** h: the head's input rows, `[N, d]`. */
+  readonly hidden: Tensor;
+  /** `[N]` integers. */
+  readonly targets: Tensor;
+  /** E, `[M, d]`. */
+  readonly table: Tensor;
+  /** `[N]` weights of the rows' losses, 0 to ignore one. Default 1. */
+  readonly weights?: Tensor;
+  /** `[M]` */
+  readonly bias?: Tensor;
+  readonly inputScale?: number;
+  readonly scale?: number;
+  readonly labelSmoothing?: number;
+  /** An id without input gradient. */
+  readonly paddingId?: number;
+  /** A column outside the softmax. */
+  readonly headPaddingId?: number;
+  /** Ids of the columns inside the softmax. Default: all. */
+  readonly candidates?: Tensor;
+  /** Divide each sample's weights by their sum. */
+  readonly mean?: boolean;
+}
+
+export interface PhantomNorms extends CertifiedNorms {
+  /** `[B]`, float64: squared norms of the two uses, and their inner product: norm² = in + out + 2 cross. */
+  readonly in: Tensor;
+  readonly out: Tensor;
+  readonly cross: Tensor;
+}
+
+function tiedOptions(tied: TiedTable) {
+  return {
+    weights: tied.weights ?? null,
+    bias: tied.bias ?? null,
+    input_scale: tied.inputScale ?? 1,
+    scale: tied.scale ?? 1,
+    label_smoothing: tied.labelSmoothing ?? 0,
+    padding_id: tied.paddingId ?? -1,
+    head_padding_id: tied.headPaddingId ?? -1,
+    candidates: tied.candidates ?? null,
+    mean: tied.mean ?? false,
+  };
+}
+
+/**
+ * Phantom clipping: the norm of each sample's gradient of a tied table, cross term included, without `[B, M, d]` numbers.
+ *
+ * @param tied.lse  `[N]` log-sum-exp of the logits, if the caller has it: it must be that of `hidden` and `table` to 1e-3, a guard
+ *   against factors of different parameters.
+ * @throws ERR_BATCH_DIMENSION, ERR_INVALID_ARGUMENT
+ * @see Ding et al. 2024 (Delving into Differentially Private Transformer), Algorithm 1 and Claim B.1; the form used here is in
+ *   docs/how-it-works.md.
+ */
+export function phantomNorm(tied: TiedTable & { readonly lse?: Tensor }): PhantomNorms {
+  return tidy(() => {
+    const at = cuSeqlens('phantomNorm', tied.hidden, tied.segments);
+    const [within, out, cross, norm, bound] = ops.phantom_norm(
+      tied.ids,
+      tied.inputGradients,
+      tied.hidden,
+      tied.table,
+      tied.targets,
+      at,
+      { ...tiedOptions(tied), lse: tied.lse ?? null },
+    );
+    return { in: within, out, cross, norm, bound };
+  });
+}
+
+/** Σ_b factors[b] times sample b's gradient of a tied table, `[M, d]`, summed in float64 and added to `out` if given. @throws as {@link phantomNorm} */
+export function phantomSum(tied: TiedTable, factors: Factors, options: { readonly out?: Tensor } = {}): Tensor {
+  return tidy(() => {
+    const at = cuSeqlens('phantomSum', tied.hidden, tied.segments);
+    const sum = ops.phantom_sum(
+      tied.ids,
+      tied.inputGradients,
+      tied.hidden,
+      tied.table,
+      tied.targets,
+      asTensor(factors),
+      at,
+      tiedOptions(tied),
+    );
+    return deliver('phantomSum', sum, options.out);
+  });
+}
+
+/** How a clipped sum becomes public: noise of standard deviation σC on a public grid, then a public divisor. */
+export interface PrivateNoise {
+  /** σ, at least 0. With 0 there is neither noise nor grid, and no privacy. */
+  readonly noiseMultiplier: number;
+  /** C: the most that one sample adds to the sum. */
+  readonly maxGradNorm: number;
+  /** The public divisor: never the size of the batch that was drawn. */
+  readonly expectedBatchSize: number;
+  readonly noise: NoiseSource;
+}
+
+function release(operation: string, { noiseMultiplier, maxGradNorm, expectedBatchSize, noise }: PrivateNoise) {
+  check.notNegative(operation, { noiseMultiplier });
+  check.positive(operation, { maxGradNorm });
+  check.positive(operation, { expectedBatchSize });
+  const noiseStd = noiseMultiplier * maxGradNorm;
+  return { noiseSource: noise.id, noiseStd, grid: publicGrid(noiseStd), divisor: expectedBatchSize };
+}
+
+/**
+ * The released mean gradient: (sum + σC · N(0, I)) on the grid, divided by `expectedBatchSize`. Consumes `sum`, which is zero
+ * afterwards, and one step of the noise source. What it costs is the caller's to account for.
+ *
+ * @param sum  `[n]` float64, contiguous.
+ * @returns `[n]` float64.
+ * @throws ERR_INVALID_ARGUMENT: then `sum` is as it was and no noise was used.
+ * @see Abadi et al. 2016, Algorithm 1, «Add noise»; the grid is 2^⌊log2(σC / 256)⌋.
+ */
+export function privateNoise(sum: Tensor, options: PrivateNoise): Tensor {
+  const { noiseSource, noiseStd, grid, divisor } = release('privateNoise', options);
+  return noGrad(() => ops.privatise_(sum, noiseSource, noiseStd, grid, divisor));
+}
+
+/**
+ * One private step in one pass over the arena: {@link privateNoise} and the optimizer's update.
+ *
+ * @param arena.parameters  `[n]` float32 or float64.  @param arena.sum  `[n]` float64; zero afterwards.
+ * @returns How many parameters are not finite afterwards.
+ * @throws ERR_INVALID_ARGUMENT: then nothing has changed and no noise was used.
+ */
+export function privateUpdate(arena: PrivateArena, options: PrivateNoise & { readonly optimizer: Optimizer }): number {
+  return options.optimizer.applyPrivate(arena, release('privateUpdate', options));
+}

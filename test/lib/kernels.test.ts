@@ -1,0 +1,309 @@
+// The low-level door: the reference vectors through it, and a private step composed by hand.
+
+import { kernels } from '../../lib';
+import { ghostNorm, type TiedTable } from '../../lib/kernels';
+import { adam } from '../../lib/optim';
+import { fromTypedArray, memory, ones, type Tensor, tensor, zeros } from '../../lib/tensor';
+import { ints, sampleSums, step } from '../csrc/ops/book';
+import { expectCertified, expectClose, expectNear, norm } from '../csrc/ops/numbers';
+import { Random } from '../csrc/ops/random';
+import { rows, vectors } from '../csrc/ops/vectors';
+import { torch } from '../../lib/tensor';
+
+const numbers = (t: Tensor): Float64Array => t.to('float64').toTypedArray() as Float64Array;
+const refuses = (action: () => unknown, code: string): void =>
+  expect(action).toThrow(expect.objectContaining({ code }));
+
+interface LinearCase {
+  name: string;
+  offsets: number[];
+  d_in: number;
+  d_out: number;
+  a: number[][];
+  g: number[][];
+  norm2_weight: number[];
+  norm2: number[];
+  sum_grad_weight: number[][];
+  sum_grad_bias: number[];
+}
+const linear = (vectors('norms_linear.json') as { cases: LinearCase[] }).cases;
+
+test.each(linear.map((c) => [c.name, c] as const))('%s: ghostNorm and clippedSum', (_name, c) => {
+  const [a, g] = [rows(c.a, c.d_in), rows(c.g, c.d_out)];
+  const squares = (options: object): number[] =>
+    [...numbers(ghostNorm(a, g, { segments: c.offsets, ...options }).norm)].map((n) => n * n);
+  expectClose(squares({}), c.norm2_weight, { relative: 1e-11, absolute: 1e-11 });
+  expectClose(squares({ bias: true }), c.norm2, { relative: 1e-11, absolute: 1e-11 });
+  expectCertified(
+    numbers(ghostNorm(a, g, { segments: c.offsets, bias: true }).bound),
+    c.norm2.map((n) => Math.sqrt(n) * (1 - 1e-12)),
+  );
+  const biasOut = zeros([c.d_out], { dtype: 'float64' });
+  const sum = kernels.clippedSum(
+    a,
+    g,
+    c.norm2.map(() => 1),
+    { segments: c.offsets, biasOut },
+  );
+  expectClose(numbers(sum), c.sum_grad_weight.flat(), { absolute: 1e-11 });
+  expectClose(numbers(biasOut), c.sum_grad_bias, { absolute: 1e-11 });
+});
+
+interface CancellationCase {
+  name: string;
+  rows: number;
+  d_in: number;
+  d_out: number;
+  a: number[][];
+  g: number[][];
+  norm: number;
+}
+const cancelling = (vectors('norms_cancellation.json') as { cases: CancellationCase[] }).cases;
+
+test.each(cancelling.map((c) => [c.name, c] as const))(
+  '%s: the bound holds for what clippedSum adds, in float32',
+  (_name, c) => {
+    const [a, g] = [rows(c.a, c.d_in, 'float32'), rows(c.g, c.d_out, 'float32')];
+    const bound = numbers(ghostNorm(a, g, { segments: [0, c.rows] }).bound);
+    expectCertified(bound, [c.norm]);
+    const added = norm(numbers(kernels.clippedSum(a, g, [1], { segments: [0, c.rows] })));
+    expect(added).toBeLessThanOrEqual(bound[0]!);
+    expectClose([added], [c.norm], { relative: 1e-9 });
+  },
+);
+
+interface EmbeddingCase {
+  name: string;
+  vocab: number;
+  dim: number;
+  offsets: number[];
+  ids: number[];
+  padding_id: number | null;
+  scale: number;
+  u: number[][];
+  norm2: number[];
+  sum_grad: number[][];
+}
+const embedding = (vectors('norms_embedding.json') as { cases: EmbeddingCase[] }).cases;
+
+test.each(embedding.map((c) => [c.name, c] as const))('%s: embeddingNorm and embeddingSum', (_name, c) => {
+  const options = { vocabulary: c.vocab, scale: c.scale, paddingId: c.padding_id ?? -1, segments: c.offsets };
+  const u = rows(c.u, c.dim);
+  expectClose(
+    [...numbers(kernels.embeddingNorm(ints(c.ids), u, options).norm)].map((n) => n * n),
+    c.norm2,
+    { relative: 1e-11 },
+  );
+  expectClose(
+    numbers(
+      kernels.embeddingSum(
+        ints(c.ids),
+        u,
+        c.norm2.map(() => 1),
+        options,
+      ),
+    ),
+    c.sum_grad.flat(),
+    { absolute: 1e-11 },
+  );
+});
+
+interface TiedCase {
+  name: string;
+  vocab: number;
+  dim: number;
+  offsets: number[];
+  ids: number[];
+  targets: number[];
+  weights: number[];
+  mean_over_weights: boolean;
+  alpha: number;
+  tau: number;
+  label_smoothing: number;
+  padding_id: number | null;
+  candidates: number[] | null;
+  E: number[][];
+  out_bias: number[] | null;
+  h: number[][];
+  u: number[][];
+  norm2_in: number[];
+  norm2_out: number[];
+  cross: number[];
+  norm2: number[];
+  lse: number[];
+  sum_grad_E: number[][];
+}
+const tied = (vectors('norms_tied.json') as { cases: TiedCase[] }).cases;
+
+function tiedTable(c: TiedCase, dtype: 'float64' | 'float32'): TiedTable {
+  return {
+    ids: ints(c.ids),
+    inputGradients: rows(c.u, c.dim, dtype),
+    hidden: rows(c.h, c.dim, dtype),
+    targets: ints(c.targets),
+    table: rows(c.E, c.dim, dtype),
+    segments: c.offsets,
+    weights: tensor(c.weights, { dtype }),
+    inputScale: c.alpha,
+    scale: c.tau,
+    labelSmoothing: c.label_smoothing,
+    mean: c.mean_over_weights,
+    ...(c.padding_id === null ? {} : { paddingId: c.padding_id, headPaddingId: c.padding_id }),
+    ...(c.candidates === null ? {} : { candidates: ints(c.candidates) }),
+    ...(c.out_bias === null ? {} : { bias: tensor(c.out_bias, { dtype }) }),
+  };
+}
+
+test.each(tied.map((c) => [c.name, c] as const))('%s: phantomNorm and phantomSum', (_name, c) => {
+  for (const [dtype, tolerance] of [
+    ['float64', 1e-11],
+    ['float32', 2e-5],
+  ] as const) {
+    const own = tiedTable(c, dtype);
+    const got = kernels.phantomNorm({ ...own, lse: tensor(c.lse, { dtype }) });
+    c.norm2.forEach((want, b) => {
+      const size = c.norm2_in[b]! + c.norm2_out[b]!;
+      expectClose([numbers(got.in)[b]!], [c.norm2_in[b]!], { relative: tolerance, what: 'in' });
+      expectClose([numbers(got.out)[b]!], [c.norm2_out[b]!], { relative: tolerance, absolute: 1e-12, what: 'out' });
+      expectClose([numbers(got.cross)[b]!], [c.cross[b]!], { absolute: tolerance * size, what: 'cross' });
+      expectClose([numbers(got.norm)[b]! ** 2], [want], {
+        relative: tolerance,
+        absolute: tolerance * size,
+        what: 'norm²',
+      });
+    });
+    if (dtype === 'float64')
+      expectCertified(
+        numbers(got.bound),
+        c.norm2.map((n) => Math.sqrt(n) * (1 - 1e-11)),
+      );
+    expectClose(
+      numbers(
+        kernels.phantomSum(
+          own,
+          c.norm2.map(() => 1),
+        ),
+      ),
+      c.sum_grad_E.flat(),
+      { absolute: tolerance, relative: tolerance },
+    );
+  }
+});
+
+test('a step composed by hand clips to what the gradient book clips to', () => {
+  const random = new Random(1);
+  const [M, d, at] = [40, 8, [0, 6, 6, 7, 30]] as const;
+  const N = 30;
+  const make = (n: number): Float64Array => random.normals(n);
+  const [E, h, u] = [
+    tensor(make(M * d), { dtype: 'float32', shape: [M, d], requiresGrad: true }),
+    tensor(make(N * d), { dtype: 'float32', shape: [N, d] }),
+    tensor(make(N * d), { dtype: 'float32', shape: [N, d] }),
+  ];
+  const ids = ints(Array.from({ length: N }, () => random.below(5)));
+  const targets = ints(Array.from({ length: N }, () => random.below(M)));
+  const factors = [0.5, 1, 0.25, 2];
+  const ops = torch.ops.phantomgrad;
+  const book = step(
+    { E },
+    [...at],
+    () =>
+      ops
+        .softmax_cross_entropy_head(h, E, targets, null, null, { scale: 0.5 })
+        .add(sampleSums(ops.embedding(ids, E, { scale: 2 }).mul(u).sum([1]), at)),
+    factors,
+  );
+  const own: TiedTable = {
+    ids,
+    inputGradients: u,
+    hidden: h,
+    targets,
+    table: E,
+    segments: [...at],
+    scale: 0.5,
+    inputScale: 2,
+  };
+  expectClose(numbers(kernels.phantomNorm(own).norm), book.norm, { relative: 1e-6 });
+  const out = zeros([M, d], { dtype: 'float32' });
+  expect(kernels.phantomSum(own, tensor(factors), { out })).toBe(out);
+  expectNear(numbers(out), book.sums['E']!, 1e-5);
+});
+
+test('without segments the first dimension is the batch', () => {
+  const random = new Random(2);
+  const [a, g] = [fromTypedArray(random.normals(24), [2, 4, 3]), fromTypedArray(random.normals(16), [2, 4, 2])];
+  const packed = ghostNorm(a.view([8, 3]), g.view([8, 2]), { segments: [0, 4, 8] });
+  expect(numbers(ghostNorm(a, g).norm)).toEqual(numbers(packed.norm));
+  refuses(() => ghostNorm(a.view([24]), g), 'ERR_BATCH_DIMENSION');
+});
+
+test('rows of a sample with factor 0 are never read, and a factor that is not finite is 0', () => {
+  const a = tensor(
+    [
+      [NaN, 1],
+      [1, 2],
+      [3, 4],
+    ],
+    { dtype: 'float64' },
+  );
+  const g = tensor([[1], [Infinity], [2]], { dtype: 'float64' });
+  const { norm: norms } = ghostNorm(a, g, { segments: [0, 1, 2, 3] });
+  expect([...numbers(norms)].map(Number.isFinite)).toEqual([false, false, true]);
+  expect([...numbers(kernels.clippedSum(a, g, [0, NaN, 0.5], { segments: [0, 1, 2, 3] }))]).toEqual([3, 4]);
+});
+
+test('privateNoise releases the mean on the grid and consumes the sum; privateUpdate is the same release inside Adam', () => {
+  const noise = new kernels.NoiseSource(7);
+  const settings = { noiseMultiplier: 2, maxGradNorm: 0.5, expectedBatchSize: 4, noise };
+  const sum = fromTypedArray(new Random(3).normals(1000), [1000]);
+  const clean = numbers(sum).slice();
+  const released = numbers(kernels.privateNoise(sum, settings));
+  expect(norm(numbers(sum))).toBe(0);
+  // σC = 1: the grid is 2^-8, after division by 4 2^-10.
+  released.forEach((x) => expect(Number.isInteger(x * 2 ** 10)).toBe(true));
+  const spread = Math.sqrt(released.reduce((s, x, i) => s + (4 * x - clean[i]!) ** 2, 0) / 1000);
+  expect(spread).toBeGreaterThan(0.85);
+  expect(spread).toBeLessThan(1.15);
+
+  const parameters = zeros([1000]);
+  const same = new kernels.NoiseSource(7);
+  const notFinite = kernels.privateUpdate(
+    { parameters, sum: fromTypedArray(clean, [1000]) },
+    { ...settings, noise: same, optimizer: adam([ones([1])], { lr: 0.1 }) },
+  );
+  expect(notFinite).toBe(0);
+  // The first step of Adam is the sign of the released gradient.
+  const moved = numbers(parameters);
+  released.forEach((x, i) => expect(Math.abs(moved[i]! + 0.1 * Math.sign(x))).toBeLessThan(3e-6)); // eps beside the smallest step of the grid
+  noise.close();
+  same.close();
+});
+
+test('wrong arguments are refused by code, and nothing is left behind', () => {
+  const c = tied[0]!;
+  const own = tiedTable(c, 'float64');
+  const a = ones([4, 3]);
+  const lse = zeros([c.lse.length]);
+  const before = memory().tensors;
+  refuses(() => kernels.phantomNorm({ ...own, lse }), 'ERR_INVALID_ARGUMENT');
+  expect(memory().tensors).toBe(before);
+  refuses(() => kernels.phantomNorm({ ...own, segments: [0, 1] }), 'ERR_BATCH_DIMENSION');
+  refuses(() => kernels.phantomNorm({ ...own, inputGradients: a }), 'ERR_INVALID_ARGUMENT');
+  refuses(() => ghostNorm(a, ones([5, 2]), { segments: [0, 4] }), 'ERR_BATCH_DIMENSION');
+  refuses(() => ghostNorm(a, ones([4, 2], { dtype: 'float64' }), { segments: [0, 4] }), 'ERR_INVALID_ARGUMENT');
+  refuses(() => ghostNorm(a, ones([4, 2], { dtype: 'int64' }), { segments: [0, 4] }), 'ERR_INVALID_ARGUMENT');
+  refuses(() => kernels.clippedSum(a, ones([4, 2]), [1, 1], { segments: [0, 4] }), 'ERR_INVALID_ARGUMENT');
+  refuses(
+    () => kernels.clippedSum(a, ones([4, 2]), [1], { segments: [0, 4], out: zeros([3, 2]) }),
+    'ERR_INVALID_ARGUMENT',
+  );
+  refuses(
+    () => kernels.embeddingNorm(ints([0, 9, 1, 2]), a, { vocabulary: 9, segments: [0, 4] }),
+    'ERR_INVALID_ARGUMENT',
+  );
+  const noise = new kernels.NoiseSource(1);
+  const bad = { noiseMultiplier: 1, maxGradNorm: 1, expectedBatchSize: 8, noise };
+  for (const wrong of [{ noiseMultiplier: -1 }, { maxGradNorm: 0 }, { expectedBatchSize: 0 }, { noiseMultiplier: NaN }])
+    refuses(() => kernels.privateNoise(zeros([3], { dtype: 'float64' }), { ...bad, ...wrong }), 'ERR_INVALID_ARGUMENT');
+  noise.close();
+});
