@@ -125,7 +125,7 @@ export interface EmbeddingOptions extends RowOptions {
  *
  * @param ids  `[N]` integers.  @param gradients  u: gradients at the rows that were looked up, `[N, d]`.
  * @throws ERR_BATCH_DIMENSION, ERR_INVALID_ARGUMENT
- * @see Kong & Muñoz Medina 2023 (arXiv 2311.11822) for summing by id.
+ * @see Kong & Muñoz Medina, NeurIPS 2023, for summing by id.
  */
 export function embeddingNorm(ids: Tensor, gradients: Tensor, options: EmbeddingOptions): CertifiedNorms {
   const { vocabulary, scale = 1, paddingId = -1 } = options;
