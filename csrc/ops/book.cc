@@ -1,32 +1,18 @@
-// The gradient book: attaching parameters, recording uses, norms with their certificate, clipped sums.
+// The gradient book: recording uses, norms with their certificate, clipped sums.
 #include "ops/book.h"
 
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/ones_like.h>
-#include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
+#include <algorithm>
 #include <cmath>
-#include <unordered_map>
-#include <unordered_set>
 
 #include "error.h"
 #include "ops/tap.h"
 
 namespace phantomgrad {
 namespace {
-
-struct Registry {
-  std::mutex mutex;
-  std::unordered_map<const c10::TensorImpl*, std::pair<std::weak_ptr<Book>, int64_t>> entries;
-};
-
-// Leaked: tensors may die after static objects with destructors would have.
-Registry& registry() {
-  static auto* instance = new Registry;
-  return *instance;
-}
 
 // The share of the total norm that certificates may add before parameters are computed again in float64.
 constexpr double kSlack = 0.004;
@@ -35,81 +21,6 @@ constexpr double kSlack = 0.004;
 constexpr double kLargestFactor = 0x1p60;
 
 }  // namespace
-
-BookEntry find_book(const at::Tensor& parameter) {
-  if (!parameter.defined()) return {};
-  const std::lock_guard<std::mutex> lock(registry().mutex);
-  const auto found = registry().entries.find(parameter.unsafeGetTensorImpl());
-  if (found == registry().entries.end()) return {};
-  return {found->second.first.lock(), found->second.second};
-}
-
-std::shared_ptr<Book> Book::attach(std::vector<at::Tensor> parameters, std::vector<std::string> names) {
-  PG_CHECK(!parameters.empty(), "ERR_INVALID_ARGUMENT", "attach: there are no trainable parameters.");
-  PG_CHECK(parameters.size() == names.size(), "ERR_INVALID_ARGUMENT", "attach: expected a name for each of ",
-           parameters.size(), " parameters, got ", names.size(), ".");
-  const at::ScalarType dtype = parameters.front().scalar_type();
-  std::unordered_set<const void*> seen;
-  int64_t total = 0;
-  for (size_t i = 0; i < parameters.size(); ++i) {
-    const at::Tensor& p = parameters[i];
-    PG_CHECK(p.defined() && p.is_leaf() && p.requires_grad(), "ERR_INVALID_ARGUMENT", "attach: parameter ", names[i],
-             " must be a leaf that requires a gradient.");
-    PG_CHECK(p.scalar_type() == dtype && (dtype == at::kFloat || dtype == at::kDouble), "ERR_INVALID_ARGUMENT",
-             "attach: parameters must all be float32 or all float64, ", names[i], " is ", p.scalar_type(), ".");
-    PG_CHECK(p.device().is_cpu(), "ERR_INVALID_ARGUMENT", "attach: parameter ", names[i], " must be on the CPU.");
-    PG_CHECK(seen.insert(p.unsafeGetTensorImpl()).second, "ERR_INVALID_ARGUMENT", "attach: parameter ", names[i],
-             " is listed twice.");
-    PG_CHECK(find_book(p).book == nullptr, "ERR_ENGINE_STATE", "attach: parameter ", names[i],
-             " already belongs to an engine. Detach that engine first.");
-    total += p.numel();
-  }
-  auto book = std::make_shared<Book>();
-  const at::NoGradGuard no_grad;
-  book->arena_ = at::empty({total}, parameters.front().options().requires_grad(false));
-  book->sum_ = at::zeros({total}, at::TensorOptions().dtype(at::kDouble));
-  book->parameters_ = std::move(parameters);
-  book->names_ = std::move(names);
-  book->slots_.resize(book->parameters_.size());
-  book->offsets_.push_back(0);
-  const std::lock_guard<std::mutex> lock(registry().mutex);
-  for (size_t i = 0; i < book->parameters_.size(); ++i) {
-    at::Tensor& p = book->parameters_[i];
-    const int64_t offset = book->offsets_.back();
-    const at::Tensor view = book->arena_.narrow(0, offset, p.numel()).view(p.sizes());
-    view.copy_(p.detach());
-    p.set_data(view);
-    book->offsets_.push_back(offset + p.numel());
-    registry().entries[p.unsafeGetTensorImpl()] = {book, static_cast<int64_t>(i)};
-    // The other road: a gradient that reaches the leaf itself came through an operator without a per-sample rule.
-    const std::string name = book->names_[i];
-    const std::weak_ptr<Book> weak = book;
-    book->hooks_.push_back(p.register_hook([name, weak](const at::Tensor& gradient) {
-      const auto owner = weak.lock();
-      if (!gradient.defined() || owner == nullptr) return;
-      PG_CHECK(owner->phase() != Phase::closed, "ERR_BACKWARD_OUTSIDE_STEP", "backward() reached parameter ", name,
-               " while an engine is attached. Give the loss to optimizer.step({ loss }), or detach the engine first.");
-      refuse("ERR_NO_GRADIENT_RULE", "step: parameter ", name,
-             " is used by an operator without a per-sample rule. Use the modules of nn, or wrap the parameter with "
-             "nn.perSample(parameter, samples).");
-    }));
-  }
-  return book;
-}
-
-void Book::detach() {
-  discard();
-  const at::NoGradGuard no_grad;
-  const std::lock_guard<std::mutex> lock(registry().mutex);
-  for (size_t i = 0; i < parameters_.size(); ++i) {
-    at::Tensor& p = parameters_[i];
-    registry().entries.erase(p.unsafeGetTensorImpl());
-    p.remove_hook(hooks_[i]);
-    p.set_data(p.detach().clone());
-  }
-  parameters_.clear();
-  slots_.clear();
-}
 
 void Book::record(int64_t slot, UsePtr use) {
   PG_CHECK(phase_ != Phase::closed, "ERR_BACKWARD_OUTSIDE_STEP", "backward() reached parameter ", name(slot),
@@ -128,6 +39,7 @@ void Book::record(int64_t slot, UsePtr use) {
 
 void Book::run_backward(const at::Tensor& loss, const at::Tensor& seed, Phase phase, bool keep_graph) {
   discard();
+  for (int64_t slot = 0; slot < size(); ++slot) check_bound(slot);
   samples_ = loss.size(0);
   phase_ = phase;
   try {

@@ -38,6 +38,9 @@ class Book : public std::enable_shared_from_this<Book> {
   const std::string& name(int64_t slot) const { return names_[static_cast<size_t>(slot)]; }
   int64_t size() const { return static_cast<int64_t>(parameters_.size()); }
 
+  /// Refuses (ERR_ENGINE_STATE) a parameter that was given other memory than its part of the arena.
+  void check_bound(int64_t slot) const;
+
   /// Called by the nodes of tapped operators during a backward pass.
   void record(int64_t slot, UsePtr use);
 

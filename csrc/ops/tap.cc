@@ -87,6 +87,7 @@ at::Tensor tap(std::shared_ptr<Operation> operation, std::vector<at::Tensor> inp
   for (const at::Tensor& input : inputs) {
     needed.push_back(at::GradMode::is_enabled() && input.defined() && input.requires_grad());
     entries.push_back(needed.back() ? find_book(input) : BookEntry{});
+    if (entries.back().book != nullptr) entries.back().book->check_bound(entries.back().slot);
     any = any || needed.back();
   }
   if (!any) {

@@ -218,7 +218,36 @@ const ATTACHMENTS: readonly (readonly [string, string, () => Record<string, Tens
       return { v: w, w };
     },
   ],
+  [
+    'two leaves over the same memory',
+    'ERR_INVALID_ARGUMENT',
+    () => {
+      const w = zeros([4]);
+      return { v: w.narrow(0, 0, 3).detach().requiresGrad_(), w: w.narrow(0, 2, 2).detach().requiresGrad_() };
+    },
+  ],
 ];
+
+test('leaves side by side in one tensor may be attached', () => {
+  const all = tensor([1, 2, 3, 4]);
+  const [v, w] = [0, 2].map((at) => all.narrow(0, at, 2).detach().requiresGrad_()) as [Tensor, Tensor];
+  withBook({ v, w }, (book) => expect(book.arena.toArray()).toEqual([1, 2, 3, 4]));
+});
+
+test('a parameter that was given other memory is refused in the forward pass and in the step', () => {
+  const m = model();
+  const larger = zeros([50 * M, D], { dtype: 'float64' });
+  withBook({ ...m }, (book) => {
+    const arena = noGrad(() => m.E.detach());
+    const loss = clean(m);
+    m.E.setData(larger);
+    expect(codeOf(() => clean(m))).toBe('ERR_ENGINE_STATE');
+    expect(codeOf(() => book.backward(loss))).toBe('ERR_ENGINE_STATE');
+    m.E.setData(arena);
+    book.backward(clean(m)).accumulate([1, 1, 1]);
+  });
+  expect(m.E.shape).toEqual([M, D]);
+});
 
 test.each(ATTACHMENTS)('attaching %s is refused with %s and attaches nothing', (_name, code, make) => {
   const good = zeros([2, 2], { requiresGrad: true });
