@@ -33,10 +33,15 @@ export interface Packing extends Omit<PackingOptions, 'rowBudget'> {
 export type Sampled<B> = B & { readonly step: number };
 
 /**
- * Draws logical batches from step `first` to the last planned one. A batch that was handed out must be given to `step` before
+ * Draws logical batches up to the last planned one. A batch that was handed out must be given to `step` before
  * the next one is asked for: leaving one out would make the released sum depend on the data in a way that no accountant knows.
+ *
+ * A logical batch that was begun is finished before another one is drawn, whoever asks: what was summed of it must never meet
+ * the records of a second draw, in which a record could count twice.
  */
 export class BatchStream<B extends PhysicalBatch> {
+  #logical: readonly Sampled<B>[] = [];
+  #consumed = 0; // of #logical
   #outstanding: Sampled<B> | null = null;
 
   constructor(
@@ -51,7 +56,15 @@ export class BatchStream<B extends PhysicalBatch> {
 
   /** Marks the outstanding batch as used. */
   consume(): void {
+    if (this.#outstanding === null) return;
     this.#outstanding = null;
+    this.#consumed += 1;
+  }
+
+  /** What was summed of an unfinished logical batch is lost: its batches are handed out again, from the first. */
+  restart(): void {
+    this.#outstanding = null;
+    if (this.#consumed < this.#logical.length) this.#consumed = 0;
   }
 
   *draw(
@@ -61,19 +74,39 @@ export class BatchStream<B extends PhysicalBatch> {
   ): Generator<Sampled<B>, void, void> {
     const sampler = drawing(this.sampler);
     check.integer('batches', { length: data.length }, this.records, this.records);
-    for (let step = nextStep(); step !== null; step = nextStep()) {
-      this.random.startStep(step);
-      const drawn = sampler.draw(this.records, this.random);
-      for (const batch of data.pack(drawn, options)) {
-        const sampled = Object.freeze({ ...batch, step });
-        this.#outstanding = sampled;
-        yield sampled;
-        if (this.#outstanding !== null) {
-          raise('ERR_BATCH_NOT_SAMPLED', 'batches: the previous batch was not given to optimizer.step({ loss }).');
-        }
+    for (;;) {
+      if (this.#consumed === this.#logical.length) {
+        const step = nextStep();
+        if (step === null) return;
+        this.random.startStep(step);
+        const drawn = sampler.draw(this.records, this.random);
+        const batches = checkPacking(data.pack(drawn, options), drawn.length);
+        this.#logical = batches.map((batch) => Object.freeze({ ...batch, step }));
+        this.#consumed = 0;
+      }
+      const batch = this.#logical[this.#consumed] as Sampled<B>;
+      this.#outstanding = batch;
+      yield batch;
+      if (this.#outstanding !== null) {
+        raise('ERR_BATCH_NOT_SAMPLED', 'batches: the previous batch was not given to optimizer.step({ loss }).');
       }
     }
   }
+}
+
+// An empty draw is a step of noise alone: data that answers it with no batch at all would have it drawn again, which no accountant knows.
+function checkPacking<B extends PhysicalBatch>(batches: readonly B[], drawn: number): readonly B[] {
+  const samples = batches.reduce((sum, batch) => sum + batch.samples, 0);
+  const last = batches.length - 1;
+  if (last < 0 || samples !== drawn || batches.some(({ completesStep }, k) => completesStep !== (k === last))) {
+    raise(
+      'ERR_INVALID_ARGUMENT',
+      `batches: pack must lay out every drawn record once, in at least one batch (without samples for an empty draw), and only ` +
+        `the last completes the step. ${drawn} were drawn; got ${batches.length} batches with ${samples} samples, of which ` +
+        `${batches.filter(({ completesStep }) => completesStep).length} complete the step.`,
+    );
+  }
+  return batches;
 }
 
 function drawing(sampler: Sampler): DrawingSampler {

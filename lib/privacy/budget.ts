@@ -33,7 +33,8 @@ export class BudgetGuard {
   /** Pays for one step. */
   charge(): void {
     this.admit();
-    if (this.event !== null) this.ledger.charge(this.event);
+    if (this.event === null) this.ledger.chargeUnprotected();
+    else this.ledger.charge(this.event);
     this.#taken += 1;
   }
 }

@@ -40,7 +40,7 @@ export class GradientBook {
    */
   constructor(parameters: ReadonlyMap<string, Tensor>) {
     this.names = [...parameters.keys()];
-    [this.#book, this.arena] = ops.book_attach([...parameters.values()], this.names) as [number, Tensor];
+    [this.#book, this.arena] = ops.book_attach([...parameters.values()], this.names);
     keep(this.arena);
     this.sum = keep(ops.book_gradient(this.#book));
   }
@@ -73,23 +73,13 @@ export class GradientBook {
 
   /** Parameters without a use in the last backward pass. */
   unused(): string[] {
-    return ops.book_unused(this.#book).map((slot) => this.names[Number(slot)] as string);
+    return ops.book_unused(this.#book).map((slot) => this.names[slot] as string);
   }
 
   norms(): SampleNorms {
     return tidy(() => {
-      const [norm, bound] = ops.book_norms(this.#book) as [Tensor, Tensor, Tensor];
+      const [norm, bound] = ops.book_norms(this.#book);
       return { norm: norm.toTypedArray() as Float64Array, bound: bound.toTypedArray() as Float64Array };
-    });
-  }
-
-  /** Squared norms of each parameter, `[parameters][B]`, for tests and debugging. */
-  parameterNorms(): Map<string, Float64Array> {
-    return tidy(() => {
-      const squares = (ops.book_norms(this.#book) as [Tensor, Tensor, Tensor])[2];
-      return new Map(
-        this.names.map((name, slot) => [name, squares.select(0, slot).contiguous().toTypedArray() as Float64Array]),
-      );
     });
   }
 
@@ -114,11 +104,6 @@ export class GradientBook {
   /** Call after every update: graphs that were made before it are refused from then on. */
   parametersChanged(): void {
     ops.book_parameters_changed(this.#book);
-  }
-
-  /** Whether every parameter is finite. */
-  isFinite(): boolean {
-    return tidy(() => this.arena.isfinite().all().item() !== 0);
   }
 
   close(): void {

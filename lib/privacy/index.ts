@@ -7,12 +7,6 @@ export { defaultDelta, type DpPlan, type Neighbours, type PlanOptions } from './
 export { PlainEngine, type PlainEngineOptions } from './plain-engine';
 export { PrivacyEngine, type PrivacyEngineOptions, type PrivacySpent } from './privacy-engine';
 export { type DrawingSampler, external, poisson, type Sampler } from './sampling';
-export {
-  type Attached,
-  type AttachedSteps,
-  type Performance,
-  type StepInput,
-  type TrainableModel,
-} from './step-engine';
+export type { Attached, AttachedSteps, Performance, StepInput, TrainableModel } from './attached';
 export type { PackableData, Packing, PackingOptions, PhysicalBatch, Sampled } from './batch-stream';
 export type { TrainingStats } from './training-stats';

@@ -9,11 +9,10 @@ export class NoiseSource {
 
   /** @param insecureSeed  Derives the key from a number: repeatable, hence not private. For tests only. */
   constructor(readonly insecureSeed?: number) {
-    this.id = Number(
+    this.id =
       insecureSeed === undefined
         ? torch.ops.phantomgrad.noise_source_create()
-        : torch.ops.phantomgrad.noise_source_create(insecureSeed),
-    );
+        : torch.ops.phantomgrad.noise_source_create(insecureSeed);
   }
 
   /** Erases the key. */

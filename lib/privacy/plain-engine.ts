@@ -2,9 +2,10 @@
 
 import * as check from '../check';
 import type { PrivateRelease } from '../optim';
+import type { Performance, TrainableModel } from './attached';
 import type { GradientBook } from './gradient-book';
 import { insecureRandom, secureRandom, type Sampler } from './sampling';
-import { type Performance, StepEngine, type TrainableModel } from './step-engine';
+import { StepEngine } from './step-engine';
 
 export interface PlainEngineOptions {
   readonly records: number;
@@ -55,6 +56,10 @@ export class PlainEngine extends StepEngine {
   }
 
   protected finished(): void {
+    // No statistics.
+  }
+
+  protected abandoned(): void {
     // No statistics.
   }
 }

@@ -1,13 +1,14 @@
 // The privacy engine: one plan, one ledger, one noise source, and the only road from losses to parameters.
 
 import { type PrivateRelease, publicGrid } from '../optim';
+import type { Performance, TrainableModel } from './attached';
 import { BudgetGuard } from './budget';
 import type { GradientBook } from './gradient-book';
 import { Ledger } from './ledger';
 import { NoiseSource } from './noise-source';
 import { type DpPlan, makePlan, type PlanOptions } from './plan';
 import { insecureRandom, secureRandom } from './sampling';
-import { type Performance, StepEngine, type TrainableModel } from './step-engine';
+import { StepEngine } from './step-engine';
 import { StatsCollector, type TrainingStats } from './training-stats';
 
 export interface PrivacyEngineOptions extends PlanOptions {
@@ -72,7 +73,7 @@ export class PrivacyEngine extends StepEngine {
   /** ε and δ of the steps taken so far. Costs one run of the accountant. */
   privacySpent(): PrivacySpent {
     const { delta, noiseMultiplier, accountant } = this.plan;
-    const epsilon = noiseMultiplier === 0 && this.steps > 0 ? Infinity : this.ledger.epsilon(delta, accountant);
+    const epsilon = this.ledger.epsilon(delta, accountant);
     return { epsilon, delta, noiseMultiplier, steps: this.steps, accountant: accountant.name };
   }
 
@@ -113,6 +114,10 @@ export class PrivacyEngine extends StepEngine {
 
   protected finished(): void {
     this.#lastStats = this.#stats.finish();
+  }
+
+  protected abandoned(): void {
+    this.#stats.finish();
   }
 }
 

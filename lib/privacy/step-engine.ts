@@ -4,40 +4,11 @@ import { raise } from '../errors';
 import { batchToken } from '../nn/segments';
 import type { Optimizer, PrivateRelease } from '../optim';
 import { type Tensor, tidy } from '../tensor';
-import { BatchStream, type PackableData, type Packing, type PhysicalBatch, type Sampled } from './batch-stream';
+import type { Attached, AttachedSteps, Performance, StepInput, TrainableModel } from './attached';
+import { BatchStream, type PackableData, type PhysicalBatch, type Sampled } from './batch-stream';
+import { FirstStepChecks } from './first-step-checks';
 import { GradientBook } from './gradient-book';
 import type { RandomSource, Sampler } from './sampling';
-
-/** What an engine needs to know of a model; every nn.Module fits. */
-export interface TrainableModel {
-  readonly training: boolean;
-  namedParameters(): Iterable<readonly [string, Tensor]>;
-  /** How batches for this model should be laid out. */
-  packing?(): Packing;
-}
-
-/** Speed settings: they change how a step is cut into pieces, never ε, and the result only by rounding. */
-export interface Performance {
-  /** Memory for the rows of one physical batch, default 48 MiB. */
-  readonly memoryBudget?: number;
-}
-
-export interface StepInput {
-  /** `[samples]`, one entry a sample of the batch. */
-  readonly loss: Tensor;
-  /** The loss was multiplied by this; gradients are divided by it again. Default 1. */
-  readonly lossScale?: number;
-}
-
-/** What `attach` adds to an optimizer. */
-export interface AttachedSteps {
-  /** Sums the clipped gradients of `loss`; at the end of a logical batch, updates the parameters. */
-  step(input: StepInput): void;
-  /** Sums the clipped gradients of `loss` without updating, for loops over batches of one's own. */
-  virtualStep(input: StepInput): void;
-}
-
-export type Attached<O extends Optimizer> = Omit<O, 'step'> & AttachedSteps;
 
 const DEFAULT_MEMORY = 48 * 2 ** 20;
 
@@ -48,8 +19,7 @@ export abstract class StepEngine {
   #locked = false;
   #steps = 0;
   #samplesInStep = 0;
-  #checked = false;
-  #unused: Set<string> | null = null;
+  readonly #checks: FirstStepChecks;
 
   protected constructor(
     protected readonly model: TrainableModel,
@@ -58,9 +28,10 @@ export abstract class StepEngine {
     protected readonly plannedSteps: number,
     random: RandomSource,
     protected readonly performance: Performance,
-    private readonly attributionCheck: boolean,
+    attributionCheck: boolean,
   ) {
     this.stream = new BatchStream(sampler, records, random);
+    this.#checks = new FirstStepChecks(attributionCheck);
   }
 
   /** Complete logical steps so far. */
@@ -87,16 +58,25 @@ export abstract class StepEngine {
           `${missing === undefined ? '' : `; ${missing[0]} is not among them`}. Freeze parameters with requiresGrad_(false).`,
       );
     }
+    if (optimizer.stateDict().layout === 'parameters') {
+      raise(
+        'ERR_INVALID_ARGUMENT',
+        'attach: the optimizer has taken plain steps; its moments do not fit the arena. Make a new optimizer.',
+      );
+    }
     this.#book = new GradientBook(parameters);
     this.configure(this.#book);
     this.#optimizer = optimizer;
     return Object.assign(optimizer, {
       step: (input: StepInput) => this.step(input),
       virtualStep: (input: StepInput) => this.virtualStep(input),
-    }) as unknown as Attached<O>;
+    });
   }
 
-  /** Gives the optimizer its own `step` back and the parameters memory of their own. */
+  /**
+   * Gives the optimizer its own `step` back and the parameters memory of their own. What was summed of an unfinished logical
+   * batch is lost: after the next `attach`, {@link batches} hands the same batches out again.
+   */
   detach(): void {
     if (this.#book === null) return;
     const optimizer = this.#optimizer as Optimizer & Partial<AttachedSteps>;
@@ -105,7 +85,7 @@ export abstract class StepEngine {
     this.#book.close();
     this.#book = null;
     this.#optimizer = null;
-    this.stream.consume();
+    this.#forget();
   }
 
   /** Refuses steps until {@link unlock}, so that gradients and statistics stay as they are. */
@@ -118,7 +98,8 @@ export abstract class StepEngine {
   }
 
   /**
-   * Physical batches up to the last planned step, drawn by the sampler. Give the loss of each to `optimizer.step`.
+   * Physical batches up to the last planned step, drawn by the sampler. Give the loss of each to `optimizer.step`. A loop that
+   * was left in the middle of a logical batch is continued by the next one, with the batches that remain.
    *
    * @throws ERR_INVALID_ARGUMENT when `data` has another number of records than the plan.
    */
@@ -159,6 +140,8 @@ export abstract class StepEngine {
   /** Pays for the update and says how the sum is published. */
   protected abstract release(book: GradientBook): PrivateRelease;
   protected abstract finished(): void;
+  /** What was summed since the last update is gone. */
+  protected abstract abandoned(): void;
 
   #add(operation: string, { loss, lossScale = 1 }: StepInput): void {
     const book = this.#ready(operation);
@@ -175,30 +158,34 @@ export abstract class StepEngine {
     }
     if (this.#samplesInStep === 0) this.admit();
     const samples = loss.shape[0] as number;
-    if (samples > 0 && loss.requiresGrad) this.#record(book, loss, lossScale, batch === null ? 0 : batchToken(batch));
+    if (samples > 0) this.#record(book, loss, lossScale, batch === null ? 0 : batchToken(batch));
     this.#samplesInStep += samples;
     this.stream.consume();
   }
 
   #record(book: GradientBook, loss: Tensor, lossScale: number, token: number): void {
+    if (!loss.requiresGrad) return this.#checks.uses(book.names);
     const values = tidy(() => loss.detach().to('float64').toTypedArray() as Float64Array);
-    if (!this.#checked && this.attributionCheck) {
-      for (const sample of new Set([0, values.length - 1])) book.checkAttribution(loss, sample);
-    }
+    this.#checks.attribution(book, loss);
     book.backward(loss, token);
-    if (!this.#checked) {
-      const unused = book.unused();
-      this.#unused = new Set(this.#unused === null ? unused : unused.filter((name) => this.#unused?.has(name)));
-    }
-    book.add(this.factors(book, (b) => Number.isFinite(values[b]), lossScale, values.length));
+    this.#checks.uses(book.unused());
+    const factors = this.factors(book, (b) => Number.isFinite(values[b]), lossScale, values.length);
+    this.#orAbandon(book, () => book.add(factors));
   }
 
   #finish(): void {
     const book = this.#book as GradientBook;
-    this.#checkUses(book);
-    const release = this.release(book);
-    const optimizer = this.#optimizer as Optimizer;
-    const notFinite = optimizer.applyPrivate({ parameters: book.arena, sum: book.sum }, release);
+    const unused = this.#checks.finish();
+    const notFinite = this.#orAbandon(book, () => {
+      if (unused !== undefined) {
+        raise(
+          'ERR_PARAMETER_UNUSED',
+          `step: parameter ${unused} did not take part in the loss. Freeze it with requiresGrad_(false).`,
+        );
+      }
+      const release = this.release(book);
+      return (this.#optimizer as Optimizer).applyPrivate({ parameters: book.arena, sum: book.sum }, release);
+    });
     book.parametersChanged();
     this.#steps += 1;
     this.#samplesInStep = 0;
@@ -211,20 +198,23 @@ export abstract class StepEngine {
     }
   }
 
-  // A parameter that never gets a use is an error, not a frozen one: it would receive noise for nothing.
-  #checkUses(book: GradientBook): void {
-    if (this.#checked || this.#unused === null) return;
-    const [name] = this.#unused;
-    if (name !== undefined) {
+  // An error in here leaves a sum that is only half added, or already paid for: what comes next must not be added to it, or a
+  // sample could count twice.
+  #orAbandon<T>(book: GradientBook, run: () => T): T {
+    try {
+      return run();
+    } catch (error) {
       book.discard();
-      this.#unused = null;
-      this.#samplesInStep = 0;
-      raise(
-        'ERR_PARAMETER_UNUSED',
-        `step: parameter ${name} did not take part in the loss. Freeze it with requiresGrad_(false).`,
-      );
+      book.parametersChanged();
+      this.#forget();
+      throw error;
     }
-    this.#checked = true;
+  }
+
+  #forget(): void {
+    this.#samplesInStep = 0;
+    this.stream.restart();
+    this.abandoned();
   }
 
   #ready(operation: string): GradientBook {

@@ -88,12 +88,18 @@ describe('noise', () => {
       records: 1_000_000,
       steps: 1,
       noiseMultiplier: 2,
-      insecureSeed: 2,
+      insecureSeed: 2, // draws nobody
     });
     const before = weights(model);
     const optimizer = engine.attach(optimizers.sgd(model));
     const empty = histories().pack(new Int32Array(0), { rowBudget: 10, maxLength: 6 });
-    const data = { length: 1_000_000, pack: () => empty };
+    const data = {
+      length: 1_000_000,
+      pack: (drawn: Int32Array) => {
+        expect(drawn).toHaveLength(0);
+        return empty;
+      },
+    };
     for (const batch of engine.batches(data)) {
       expect(batch.samples).toBe(0);
       optimizer.step({ loss: model.loss(batch) });
