@@ -5,8 +5,9 @@
 // It is the yardstick of the other accountants. It carries no proof of being an upper bound: statements quote `pld`.
 
 import { raise } from '../../errors';
+import { abscissa } from './abscissa';
 import { type Accountant, checkDelta, checkEpsilon, finite } from './accountant';
-import { bestTilt, complexCumulant, cumulant, type Direction, DIRECTIONS, largestLoss, saddlePoint } from './cumulant';
+import { bestTilt, complexCumulant, cumulantOf, type Direction, DIRECTIONS, largestLoss } from './cumulant';
 import { type Composition, composition, type DpEvent } from './events';
 import { gaussianEpsilon, gaussianLogDelta } from './gaussian';
 import { integrate, type Pair } from './quadrature';
@@ -62,7 +63,7 @@ export function exactLogDelta(composed: Composition, direction: Direction, epsil
   if (isEmpty(composed) || epsilon >= largestLoss(composed, direction)) return -Infinity;
   if (sampled.length === 0) return gaussianLogDelta(mu, epsilon);
   if (hasClosedForm(composed)) return oneStepLogDelta(sampled[0]!, direction, epsilon);
-  const c = abscissa(composed, direction, epsilon);
+  const c = abscissa(cumulantOf(composed, direction), epsilon);
   const { value, resolved } = new Contour(composed, direction, c).logDelta(epsilon);
   return resolved ? value : giveUp();
 }
@@ -74,12 +75,13 @@ export function exactEpsilon(composed: Composition, direction: Direction, logDel
   if (sampled.length === 0) return gaussianEpsilon(mu, logDelta);
   if (hasClosedForm(composed)) return oneStepEpsilon(sampled[0]!, direction, logDelta);
   if (exactLogDelta(composed, direction, 0) <= logDelta) return 0;
-  const high = Math.min(bestTilt(composed, direction, logDelta).epsilon, largestLoss(composed, direction));
+  const cumulant = cumulantOf(composed, direction);
+  const high = Math.min(bestTilt(cumulant, logDelta).epsilon, largestLoss(composed, direction));
   let contour: Contour | undefined;
   return increasingRoot(
     (epsilon) => {
       // Contours near the saddle point are equally good: a new one only when it has moved by a quarter.
-      const c = abscissa(composed, direction, epsilon);
+      const c = abscissa(cumulant, epsilon);
       if (!contour || Math.abs(Math.log(c / contour.c)) > 0.25) contour = new Contour(composed, direction, c);
       const { value, slope, resolved } = contour.logDelta(epsilon);
       if (!resolved && value > logDelta) giveUp();
@@ -87,23 +89,6 @@ export function exactEpsilon(composed: Composition, direction: Direction, logDel
     },
     { start: high * 0.95, low: 0, high, tolerance: 1e-12 * high },
   );
-}
-
-/**
- * Where the contour crosses the real axis: the saddle point, or a little left of it where a rare far tail of the privacy
- * loss takes over just there. To its left the integrand is smooth in t, and larger by a factor e^4 at most.
- */
-function abscissa(composed: Composition, direction: Direction, epsilon: number): number {
-  let c = saddlePoint(composed, direction, epsilon);
-  const size = (s: number, log: number): number => log - s * epsilon - Math.log(s * (s + 1));
-  let here = cumulant(composed, direction, c);
-  const most = size(c, here.log) + 4;
-  for (;;) {
-    const left = cumulant(composed, direction, 0.9 * c);
-    if (left.variance > here.variance / 4 || size(0.9 * c, left.log) > most) return c;
-    c *= 0.9;
-    here = left;
-  }
 }
 
 /** The integral along Re s = c, for any ε; the moment generating function is computed once a node. */
@@ -118,7 +103,7 @@ class Contour {
     direction: Direction,
     readonly c: number,
   ) {
-    const { log, variance } = cumulant(composed, direction, c);
+    const { log, variance } = cumulantOf(composed, direction).at(c);
     this.#log = log;
     this.#width = 1 / Math.sqrt(variance + 1 / (c * c));
     this.#cumulant = complexCumulant(composed, direction, c);
@@ -132,7 +117,7 @@ class Contour {
     let to = 2 * this.#width;
     let delta = 0;
     let slope = 0;
-    for (let quiet = 0; quiet < 2; ) {
+    for (let quiet = 0; quiet < 2;) {
       const taper = this.#turns(from, epsilon) > TAPER_PHASE;
       const tolerance = RELATIVE * Math.max(Math.abs(delta), 0.1 * scale);
       const { value, peak } = integrate((t) => this.#integrand(t, epsilon, taper ? from : to), from, to, tolerance, 24);

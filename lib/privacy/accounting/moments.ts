@@ -5,23 +5,26 @@
 // Mironov, Talwar and Zhang 2019, arXiv 1908.10530. The trapezoidal rule in x converges exponentially because the
 // integrand is analytic in the strip |Im x| < πσ², where 1 - q + q e^{…} first vanishes: about 40 to 400 nodes.
 
+import { normalQuantile } from './special';
+
 const SQRT_2PI = 2.50662827463100050241576528481;
 
 /** log of the largest error left out, relative to the largest term: below the rounding error of doubles. */
 const DIGITS = 42;
 
 /** How far the normal density is followed, in standard deviations: Φ(-9.6) = 4e-22. */
-const REACH = 9.6;
+export const REACH = 9.6;
 
 /** The privacy loss log(1 - q + q e^{(2x-1)/(2σ²)}) of one step at output x; exact for small q and large x alike. */
 export function privacyLoss(q: number, sigma: number, x: number): number {
   const a = (x - 0.5) / (sigma * sigma);
-  if (a > 700) return Math.log(q) + a;
+  if (a > 700 || q === 1) return Math.log(q) + a;
   return Math.log1p(q * Math.expm1(a));
 }
 
 /** The output x with privacy loss l, the inverse of {@link privacyLoss}; -Infinity at and below log(1 - q). */
 export function lossInverse(q: number, sigma: number, loss: number): number {
+  if (q === 1) return 0.5 + sigma * sigma * loss;
   const ratio = loss > 700 ? Infinity : Math.expm1(loss) / q;
   if (ratio <= -1) return -Infinity;
   return 0.5 + sigma * sigma * (ratio === Infinity ? loss - Math.log(q) : Math.log1p(ratio));
@@ -92,9 +95,9 @@ function widestStep(sigma: number, theta: number, growth: (theta: number) => num
 }
 
 /** The nodes for order α (its real part): all peaks lie between 0 and α, and the component around 1 counts as well. */
-function nodes(q: number, sigma: number, alpha: number, step: number): Grid {
+function nodes(q: number, sigma: number, alpha: number, step: number, most = Infinity): Grid {
   const start = (alpha < 0 ? lowPeak(q, sigma, alpha) : 0) - REACH * sigma;
-  const stop = Math.max(alpha, 1) + REACH * sigma;
+  const stop = Math.min(Math.max(alpha, 1) + REACH * sigma, most);
   return { start, step, count: Math.ceil((stop - start) / step) + 1 };
 }
 
@@ -111,9 +114,11 @@ export interface TiltedMoments {
  * log M(α) at a real order with the mean and variance of L under that tilt.
  * log M keeps its relative accuracy (about 1e-12) where M - 1 is tiny: E_Q[e^L] = 1, so M - 1 is the integral of
  * (1+v)^α - 1 - αv with v = e^L - 1, and that integrand does not change its sign.
+ *
+ * @param most  Outputs above this are left out, which costs accuracy: for choosing tilts and windows, not for bounds.
  */
-export function tiltedMoments(q: number, sigma: number, alpha: number): TiltedMoments {
-  const { start, step, count } = nodes(q, sigma, alpha, widestStep(sigma, 0, growthWithHeight(q, sigma, alpha)));
+export function tiltedMoments(q: number, sigma: number, alpha: number, most = Infinity): TiltedMoments {
+  const { start, step, count } = nodes(q, sigma, alpha, widestStep(sigma, 0, growthWithHeight(q, sigma, alpha)), most);
   const loss = new Float64Array(count);
   let top = 0;
   for (let j = 0; j < count; j++) {
@@ -169,6 +174,14 @@ function convexExcess(alpha: number, l: number, exponent: number, weight: number
   return (al > 30 ? weight : Math.expm1(al) * Math.exp(exponent)) - linear;
 }
 
+/** The output above which direction `remove` has a P-mass of at most exp(logMass). */
+export function upperOutput(q: number, sigma: number, logMass: number): number {
+  const half = logMass - Math.LN2;
+  const sampled = 1 - sigma * normalQuantile(half - Math.log(q));
+  const other = -sigma * normalQuantile(half - Math.log1p(-q));
+  return Math.max(sampled, other, 0);
+}
+
 /** log M(α) at a real order; see {@link tiltedMoments}. */
 export function logMoment(q: number, sigma: number, alpha: number): number {
   return alpha === 0 || alpha === 1 ? 0 : tiltedMoments(q, sigma, alpha).log;
@@ -187,7 +200,8 @@ export function complexMoment(q: number, sigma: number, alpha: number): (t: numb
   const growth = growthWithHeight(q, sigma, alpha);
   let theta = HEIGHTS.at(-1)!;
   for (const height of HEIGHTS) {
-    const better = height < 1.3 && growth(height) <= 2 && widestStep(sigma, height, growth) > widestStep(sigma, theta, growth);
+    const better =
+      height < 1.3 && growth(height) <= 2 && widestStep(sigma, height, growth) > widestStep(sigma, theta, growth);
     if (better) theta = height;
   }
   const { start, step, count } = nodes(q, sigma, alpha, widestStep(sigma, theta, growth));

@@ -1,6 +1,150 @@
-// TEMPORARY until the real one lands (uncommitted): lets the engine be tested.
-import type { Accountant } from './accountant';
-import { exact } from './exact';
+// The PLD accountant: certified upper bounds from the distribution of the privacy loss, on a grid that refines itself.
+//
+// Sources of error, each in the safe direction: the loss of one step is rounded up (connect the dots), truncated tails
+// and aliasing of the cyclic convolution count fully as δ, FFT rounding is bounded and added, rounding of single losses
+// shifts ε. The composition is computed under the tilt e^{sL} near its saddle point, so that all of this is relative to
+// the δ asked for, also at 1e-30. Only sharpness depends on tilt, window and grid: any of them gives a valid bound.
+
+import { type Accountant, checkDelta, checkEpsilon, finite } from './accountant';
+import { bestTilt, bestTiltAt, cumulantOf, type Direction, largestLoss, logPeak, saddlePoint } from './cumulant';
+import { type Composition, composition } from './events';
+import { exactEpsilon, exactLogDelta, hasClosedForm } from './exact';
+import { lossGrid } from './lossGrid';
+import { isEmpty } from './rdp';
+
+const SMALLEST = 2 ** 11;
+const LARGEST = 2 ** 22;
+const ROUNDS = 16;
+
+/**
+ * The privacy loss distribution accountant: an upper bound within 1e-3 of the exact value (typically 2e-5 relative).
+ *
+ * @example pld().epsilon([poissonGaussian(0.01, 1, 1000)], 1e-5)  // 1.8283
+ */
 export function pld(): Accountant {
-  return { ...exact(), name: 'pld' };
+  return {
+    name: 'pld',
+    epsilon(events, delta) {
+      checkDelta('pld.epsilon', delta);
+      const composed = composition(events);
+      if (isEmpty(composed)) return 0;
+      const logDelta = Math.log(delta);
+      const removed = pldEpsilon(composed, 'remove', logDelta);
+      const bound = Math.min(bestTilt(cumulantOf(composed, 'add'), logDelta).epsilon, largestLoss(composed, 'add'));
+      // The Rényi bound often shows that `add` cannot be the larger one.
+      const added = bound <= removed ? 0 : pldEpsilon(composed, 'add', logDelta);
+      return finite('pld.epsilon', Math.max(removed, added));
+    },
+    delta(events, epsilon) {
+      checkEpsilon('pld.delta', epsilon);
+      const composed = composition(events);
+      if (isEmpty(composed)) return 0;
+      const removed = pldLogDelta(composed, 'remove', epsilon);
+      const added = renyiBound(composed, 'add', epsilon) <= removed ? -Infinity : pldLogDelta(composed, 'add', epsilon);
+      return finite('pld.delta', Math.exp(Math.max(removed, added)));
+    },
+  };
+}
+
+/** An upper bound on the smallest ε >= 0 with δ(ε) <= exp(logDelta), in one direction. */
+export function pldEpsilon(composed: Composition, direction: Direction, logDelta: number): number {
+  if (isEmpty(composed)) return 0;
+  if (hasClosedForm(composed)) return exactEpsilon(composed, direction, logDelta);
+  const logCut = cutBelow(composed, logDelta);
+  const cumulant = cumulantOf(composed, direction, logCut);
+  const renyi = bestTilt(cumulantOf(composed, direction), logDelta).epsilon;
+  let best = Math.min(renyi, largestLoss(composed, direction));
+  let guess = Math.min(best, bestTilt(cumulant, logDelta).epsilon);
+  let tail = 18;
+  let size = SMALLEST;
+  let last: Result | undefined;
+  for (let round = 0; round < ROUNDS && best > 0; round++) {
+    const tilt = saddlePoint(cumulant, Math.max(0, guess));
+    const grid = lossGrid({ composed, direction, cumulant, logCut, tilt, size, tail });
+    const found = grid.epsilon(logDelta);
+    if (found === undefined) {
+      // Too coarse, or what lies above the window is not negligible.
+      tail *= 1.5;
+      size = Math.min(LARGEST, 8 * size);
+      continue;
+    }
+    best = Math.min(best, found);
+    if (found === 0) break;
+    const near = found >= 0.8 * guess;
+    guess = Math.min(guess, found);
+    if (!near && size === SMALLEST) continue; // a better tilt first: it is the cheapest round
+    const excess = Math.max(grid.excess / tilt, observedExcess(last, { size, value: found }));
+    last = { size, value: found };
+    const next = nextSize(size, excess / Math.max(found, 1e-3));
+    // Where rounding is charged more than discretisation, a finer grid would not be sharper.
+    if (next <= size || grid.charges(found) > tilt * excess) break;
+    size = next;
+  }
+  return Math.max(0, best);
+}
+
+/** An upper bound on log δ(ε), in one direction. */
+export function pldLogDelta(composed: Composition, direction: Direction, epsilon: number): number {
+  if (isEmpty(composed) || epsilon >= largestLoss(composed, direction)) return -Infinity;
+  if (hasClosedForm(composed)) return exactLogDelta(composed, direction, epsilon);
+  let best = renyiBound(composed, direction, epsilon);
+  let size = SMALLEST;
+  let last: Result | undefined;
+  for (let round = 0; round < ROUNDS; round++) {
+    const logCut = cutBelow(composed, best);
+    const cumulant = cumulantOf(composed, direction, logCut);
+    const tilt = saddlePoint(cumulant, epsilon);
+    const grid = lossGrid({ composed, direction, cumulant, logCut, tilt, size, tail: 18 });
+    const found = grid.logDelta(epsilon);
+    const settled = found > best - 0.5; // else the cut was made for a larger δ
+    best = Math.min(best, found);
+    if (!settled) continue;
+    const excess = Math.max(grid.excess, observedExcess(last, { size, value: found }));
+    last = { size, value: found };
+    const next = nextSize(size, excess / 5);
+    if (next <= size || grid.charges(epsilon) > excess) break;
+    size = next;
+  }
+  return best;
+}
+
+/** The Rényi bound on log δ(ε) in one direction, at most 0. */
+function renyiBound(composed: Composition, direction: Direction, epsilon: number): number {
+  if (epsilon >= largestLoss(composed, direction)) return -Infinity;
+  const cumulant = cumulantOf(composed, direction);
+  const s = bestTiltAt(cumulant, epsilon);
+  return Math.min(0, cumulant.at(s).log - s * epsilon + logPeak(s));
+}
+
+/** log of the P-mass that every step may lose at its end: together 1e-6 of δ. */
+function cutBelow({ mu, sampled }: Composition, logDelta: number): number {
+  const steps = sampled.reduce((sum, { count }) => sum + count, mu > 0 ? 1 : 0);
+  return logDelta - Math.log(steps) - 14;
+}
+
+interface Result {
+  readonly size: number;
+  readonly value: number;
+}
+
+/** What is left of the discretisation's excess, judged by how much the last refinement took away. */
+function observedExcess(before: Result | undefined, now: Result): number {
+  if (!before || now.size <= before.size) return 0;
+  return Math.max(0, before.value - now.value) / ((now.size / before.size) ** 2 - 1);
+}
+
+/** How small the relative excess of ε should become, and up to which grid size that is worth its time. */
+const AIMS = [
+  [2e-5, 2 ** 18],
+  [2e-4, 2 ** 20],
+  [5e-4, LARGEST],
+] as const;
+
+/** The size that the first affordable aim needs: the excess falls like 1/size², at worst like 1/size. */
+function nextSize(size: number, excess: number): number {
+  for (const [aim, most] of AIMS) {
+    const wanted = size * 2 ** Math.ceil(Math.log2(Math.sqrt(Math.max(1, 1.1 * (excess / aim)))));
+    if (wanted <= most) return wanted;
+  }
+  return LARGEST;
 }

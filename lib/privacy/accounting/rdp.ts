@@ -3,7 +3,7 @@
 import * as check from '../../check';
 import { raise } from '../../errors';
 import { type Accountant, checkDelta, checkEpsilon, finite } from './accountant';
-import { bestTilt, cumulant, logPeak, bestTiltAt } from './cumulant';
+import { bestTilt, bestTiltAt, cumulantOf, logPeak } from './cumulant';
 import { type Composition, composition, type DpEvent } from './events';
 
 /**
@@ -16,7 +16,7 @@ export function renyiDivergence(events: readonly DpEvent[], order: number): numb
 }
 
 function divergence(composed: Composition, order: number): number {
-  return cumulant(composed, 'remove', order - 1).log / (order - 1);
+  return cumulantOf(composed, 'remove').at(order - 1).log / (order - 1);
 }
 
 export interface RdpOptions {
@@ -61,13 +61,14 @@ export function isEmpty({ mu, sampled }: Composition): boolean {
 
 /** The Rényi bound on ε at log δ, which may be negative where ε = 0 holds with room to spare. */
 export function renyiEpsilon(composed: Composition, logDelta: number, orders?: readonly number[]): number {
-  if (!orders) return bestTilt(composed, 'remove', logDelta).epsilon;
+  if (!orders) return bestTilt(cumulantOf(composed, 'remove'), logDelta).epsilon;
   const bounds = orders.map((order) => divergence(composed, order) + (logPeak(order - 1) - logDelta) / (order - 1));
   return Math.min(...bounds);
 }
 
 /** The Rényi bound on log δ at ε. */
 function renyiLogDelta(composed: Composition, epsilon: number, orders?: readonly number[]): number {
-  const tilts = orders?.map((order) => order - 1) ?? [bestTiltAt(composed, 'remove', epsilon)];
-  return Math.min(...tilts.map((s) => cumulant(composed, 'remove', s).log - s * epsilon + logPeak(s)));
+  const cumulant = cumulantOf(composed, 'remove');
+  const tilts = orders?.map((order) => order - 1) ?? [bestTiltAt(cumulant, epsilon)];
+  return Math.min(...tilts.map((s) => cumulant.at(s).log - s * epsilon + logPeak(s)));
 }

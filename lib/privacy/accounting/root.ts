@@ -12,7 +12,7 @@ export interface RootOptions {
   readonly high?: number;
   /** Stop when a step is shorter than this. */
   readonly tolerance: number;
-  /** Longest step while one end of the bracket is open. Default 2. */
+  /** Longest step. Default 2. */
   readonly reach?: number;
 }
 
@@ -29,11 +29,12 @@ export function increasingRoot(f: Increasing, options: RootOptions): number {
     if (value === 0) return x;
     if (value < 0) low = x;
     else high = x;
-    let next = slope > 0 ? x - value / slope : NaN;
-    if (Math.abs(next - x) <= options.tolerance) return Math.min(Math.max(next, low), high);
-    if (!(Math.abs(next - x) <= reach) && !(low > -Infinity && high < Infinity)) next = x - Math.sign(value) * reach;
-    if (!(next > low && next < high)) next = (low + high) / 2; // Newton left the bracket (or slope is useless)
-    if (!Number.isFinite(next)) next = value < 0 ? Math.min(x + reach, high) : Math.max(x - reach, low);
+    const step = slope > 0 ? -value / slope : NaN;
+    if (Math.abs(step) <= options.tolerance) return Math.min(Math.max(x + step, low), high);
+    let next = x + step;
+    if (!(next > low && next < high)) next = (low + high) / 2; // Newton left the bracket, or the slope is useless
+    if (!(Math.abs(next - x) <= reach)) next = x - Math.sign(value) * reach;
+    next = Math.min(Math.max(next, low), high);
     if (high - low <= options.tolerance) return next;
     x = next;
   }
