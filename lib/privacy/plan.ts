@@ -100,6 +100,12 @@ function plannedNoise(options: PlanOptions, steps: number, delta: number, accoun
   if ((target === undefined) === (noiseMultiplier === undefined)) {
     return raise('ERR_INVALID_ARGUMENT', 'PrivacyEngine: give either target or noiseMultiplier.');
   }
+  if (target !== undefined && options.delta !== undefined) {
+    return raise(
+      'ERR_INVALID_ARGUMENT',
+      'PrivacyEngine: with a target, delta belongs into it: target: { epsilon, delta }.',
+    );
+  }
   if (noiseMultiplier !== undefined) {
     check.notNegative('PrivacyEngine', { noiseMultiplier });
     return noiseMultiplier;

@@ -1,8 +1,10 @@
 // The privacy engine: one plan, one ledger, one noise source, and the only road from losses to parameters.
 
+import { raise } from '../errors';
 import { type PrivateRelease, publicGrid } from '../optim';
 import type { Performance, TrainableModel } from './attached';
 import { BudgetGuard } from './budget';
+import type { Clip } from './clip';
 import type { GradientBook } from './gradient-book';
 import { Ledger } from './ledger';
 import { NoiseSource } from './noise-source';
@@ -99,7 +101,7 @@ export class PrivacyEngine extends StepEngine {
   protected factors(book: GradientBook, finite: (sample: number) => boolean, lossScale: number): Float64Array {
     const { norm, bound } = book.norms();
     const bounds = bound.map((value, b) => (finite(b) ? value / lossScale : NaN));
-    const factors = this.plan.clip.factors(bounds);
+    const factors = boundedFactors(this.plan.clip, bounds);
     const norms = norm.map((value) => value / lossScale);
     this.#stats.add(norms, factors, (b) => Number.isFinite(bounds[b]));
     return factors.map((factor) => factor / lossScale);
@@ -119,6 +121,23 @@ export class PrivacyEngine extends StepEngine {
   protected abandoned(): void {
     this.#stats.finish();
   }
+}
+
+// Noise is scaled to what the rule promises, so the promise is not taken on trust. The slack is for one rounding.
+function boundedFactors(clip: Clip, bounds: Float64Array): Float64Array {
+  const factors = clip.factors(bounds);
+  const holds = bounds.every((bound, b) => {
+    const factor = factors[b] as number;
+    return Number.isFinite(bound) ? factor >= 0 && factor * bound <= clip.maxGradNorm * (1 + 2 ** -50) : factor === 0;
+  });
+  if (!holds || factors.length !== bounds.length) {
+    raise(
+      'ERR_INVALID_ARGUMENT',
+      `step: the clipping rule ${clip.kind} broke its promise: every factor must be at least 0 and bring its bound to at most ` +
+        `maxGradNorm = ${clip.maxGradNorm}, and be 0 where the bound is not finite.`,
+    );
+  }
+  return factors;
 }
 
 let warned = false;

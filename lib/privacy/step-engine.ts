@@ -9,12 +9,14 @@ import { BatchStream, type PackableData, type PhysicalBatch, type Sampled } from
 import { FirstStepChecks } from './first-step-checks';
 import { GradientBook } from './gradient-book';
 import type { RandomSource, Sampler } from './sampling';
+import { checkOptimizer, checkUnchanged, trainable } from './trainable';
 
 const DEFAULT_MEMORY = 48 * 2 ** 20;
 
 export abstract class StepEngine {
   protected readonly stream: BatchStream<PhysicalBatch>;
   #book: GradientBook | null = null;
+  #parameters: ReadonlyMap<string, Tensor> = new Map(); // those of #book, by name
   #optimizer: Optimizer | null = null;
   #locked = false;
   #steps = 0;
@@ -48,23 +50,10 @@ export abstract class StepEngine {
    */
   attach<O extends Optimizer>(optimizer: O): Attached<O> {
     if (this.#book !== null) raise('ERR_ENGINE_STATE', 'attach: this engine is attached already. Call detach() first.');
-    const parameters = new Map([...this.model.namedParameters()].filter(([, parameter]) => parameter.requiresGrad));
-    const given = new Set(optimizer.parameters);
-    const missing = [...parameters].find(([, parameter]) => !given.has(parameter));
-    if (missing !== undefined || given.size !== parameters.size) {
-      raise(
-        'ERR_INVALID_ARGUMENT',
-        `attach: the optimizer must hold exactly the model's trainable parameters, got ${given.size} for ${parameters.size}` +
-          `${missing === undefined ? '' : `; ${missing[0]} is not among them`}. Freeze parameters with requiresGrad_(false).`,
-      );
-    }
-    if (optimizer.stateDict().layout === 'parameters') {
-      raise(
-        'ERR_INVALID_ARGUMENT',
-        'attach: the optimizer has taken plain steps; its moments do not fit the arena. Make a new optimizer.',
-      );
-    }
+    const parameters = trainable(this.model);
+    checkOptimizer(optimizer, parameters);
     this.#book = new GradientBook(parameters);
+    this.#parameters = parameters;
     this.configure(this.#book);
     this.#optimizer = optimizer;
     return Object.assign(optimizer, {
@@ -156,7 +145,10 @@ export abstract class StepEngine {
     if (!(Number.isFinite(lossScale) && lossScale > 0)) {
       raise('ERR_INVALID_ARGUMENT', `${operation}: lossScale must be a finite number above 0, got ${lossScale}.`);
     }
-    if (this.#samplesInStep === 0) this.admit();
+    if (this.#samplesInStep === 0) {
+      this.admit();
+      checkUnchanged(operation, this.model, this.#parameters);
+    }
     const samples = loss.shape[0] as number;
     if (samples > 0) this.#record(book, loss, lossScale, batch === null ? 0 : batchToken(batch));
     this.#samplesInStep += samples;

@@ -1,6 +1,7 @@
 // Laws of the private step: what it equals without noise, what it adds, what it refuses, and what a refusal leaves behind.
 
 import { abadi, external, normalize, PlainEngine, poisson, type PrivacyEngine } from '../../../lib/privacy';
+import { Parameter } from '../../../lib/nn';
 import { tensor, torch } from '../../../lib/tensor';
 import { distance, engineFor, histories, optimizers, smallModel, weights } from './fixture';
 
@@ -232,6 +233,27 @@ describe('refusals leave parameters, ledger and step count as they were', () => 
       setting.optimizer.step({ loss });
     }));
 
+  test('a parameter that was frozen while attached', () =>
+    refuses('ERR_ENGINE_STATE', (setting) => {
+      setting.model.positions.weight.requiresGrad_(false);
+      setting.optimizer.step({ loss: setting.model.loss(first(setting)) });
+    }));
+
+  test('a parameter that was replaced while attached', () =>
+    refuses('ERR_ENGINE_STATE', (setting) => {
+      const batch = first(setting);
+      Object.assign(setting.model.items, { weight: new Parameter(setting.model.items.weight.detach()) });
+      setting.optimizer.step({ loss: setting.model.loss(batch) });
+    }));
+
+  test('a clipping rule that breaks its promise', () => {
+    const rule = normalize({ maxGradNorm: 1 });
+    const broken = { ...rule, factors: (bounds: Float64Array) => rule.factors(bounds).map((factor) => 1.01 * factor) };
+    refuses('ERR_INVALID_ARGUMENT', (setting) => setting.optimizer.step({ loss: setting.model.loss(first(setting)) }), {
+      clip: broken,
+    });
+  });
+
   test('a locked engine', () =>
     refuses('ERR_ENGINE_STATE', (setting) => {
       const loss = setting.model.loss(first(setting));
@@ -304,4 +326,9 @@ test('after detach the optimizer steps on plain gradients again', () => {
   model.loss(batch!).mean().backward();
   optimizer.step();
   expect(distance(weights(model), before)).toBeGreaterThan(0);
+});
+
+test('a delta beside a target is refused, not ignored', () => {
+  const twice = { target: { epsilon: 3 }, noiseMultiplier: undefined as never, delta: 1e-6 };
+  expect(() => engineFor(smallModel(), twice)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' }));
 });
