@@ -13,6 +13,7 @@ const LINE_EVERY_MS = 5_000;
 export function progressLine(label: string, total: number, stream: NodeJS.WriteStream = process.stderr): Progress {
   const started = Date.now();
   let printed = 0;
+  let shown = -1;
   let last = -1;
   const text = (done: number): string => {
     const seconds = (Date.now() - started) / 1000;
@@ -26,12 +27,14 @@ export function progressLine(label: string, total: number, stream: NodeJS.WriteS
       if (stream.isTTY) stream.write(`\r\x1b[K${text(done)}`);
       else if (Date.now() - printed >= LINE_EVERY_MS) {
         printed = Date.now();
+        shown = done;
         stream.write(`${text(done)}\n`);
       }
     },
     end() {
       if (last < 0) return;
-      stream.write(stream.isTTY ? '\n' : `${text(last)}\n`);
+      if (stream.isTTY) stream.write('\n');
+      else if (shown !== last) stream.write(`${text(last)}\n`);
       last = -1;
     },
   };
