@@ -20,7 +20,12 @@ constexpr double kSlack = 0.004;
 // Larger factors (of vanishing gradients) would overflow the float32 products of the fast paths: inf * 0 is NaN.
 constexpr double kLargestFactor = 0x1p60;
 
+// Backward passes on the CPU run on the thread that asked for them.
+thread_local bool stepping = false;
+
 }  // namespace
+
+bool Book::in_step() { return stepping; }
 
 void Book::record(int64_t slot, UsePtr use) {
   PG_CHECK(phase_ != Phase::closed, "ERR_BACKWARD_OUTSIDE_STEP", "backward() reached parameter ", name(slot),
@@ -42,15 +47,18 @@ void Book::run_backward(const at::Tensor& loss, const at::Tensor& seed, Phase ph
   for (int64_t slot = 0; slot < size(); ++slot) check_bound(slot);
   samples_ = loss.size(0);
   phase_ = phase;
+  stepping = true;
   try {
     loss.backward(seed, keep_graph, /*create_graph=*/false);
   } catch (const std::exception& error) {
+    stepping = false;
     phase_ = Phase::closed;
     discard();
     PG_CHECK(!is_second_backward(error), "ERR_BACKWARD_OUTSIDE_STEP",
              "step: the loss has already been used. Compute it again for another step.");
     throw;
   }
+  stepping = false;
   phase_ = Phase::closed;
 }
 

@@ -35,6 +35,8 @@ class Book : public std::enable_shared_from_this<Book> {
   void want_norms(bool wanted) { norms_wanted_ = wanted; }
 
   Phase phase() const { return phase_; }
+  /// Whether this thread runs the backward pass of a book.
+  static bool in_step();
   const std::string& name(int64_t slot) const { return names_[static_cast<size_t>(slot)]; }
   int64_t size() const { return static_cast<int64_t>(parameters_.size()); }
 

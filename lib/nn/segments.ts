@@ -23,7 +23,11 @@ export function batchToken(batch: object): number {
 export interface SegmentedBatch {
   /** `[B + 1]` rows `offsets[b] .. offsets[b + 1]` belong to sample b. */
   readonly offsets: BigInt64Array;
-  /** `[B]` record of each sample: dropout is keyed by it, so that packing does not change what is dropped. */
+  /**
+   * `[B]` record of each sample: dropout is keyed by it, so that packing does not change what is dropped. Without it the place in
+   * the batch is the key: then one record more or less changes what is dropped of the others, which no clipping bounds. Private
+   * training with dropout needs it.
+   */
   readonly recordIds?: ArrayLike<number>;
   /** Logical step, the other half of that key. */
   readonly step?: number;

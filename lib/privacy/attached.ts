@@ -19,7 +19,10 @@ export interface Performance {
 }
 
 export interface StepInput {
-  /** `[samples]`, one entry a sample of the batch. */
+  /**
+   * `[samples]`, one entry a sample of the batch. A loss is traced to its batch by the segments that its operators ran in
+   * (`nn.withSegments(nn.Segments.of(batch), …)`); of operators without them only the number of samples is compared.
+   */
   readonly loss: Tensor;
   /** The loss was multiplied by this; gradients are divided by it again. Default 1. */
   readonly lossScale?: number;

@@ -46,6 +46,14 @@ const REFUSALS: readonly Refusal[] = [
     'ERR_NO_GRADIENT_RULE',
     (m, book) => book.backward(clean(m).add(ones([3, D], { dtype: 'float64' }).matmul(m.W).sum([1]))),
   ],
+  [
+    'a leaf that requires a gradient outside the book',
+    'ERR_NO_GRADIENT_RULE',
+    (m, book) => {
+      const stranger = ones([D, D], { dtype: 'float64', requiresGrad: true });
+      book.backward(inSegments(AT, () => sampleSums(ops.linear(hidden(m), stranger).sum([1]), AT)));
+    },
+  ],
   ['a parameter that is the loss itself', 'ERR_NO_GRADIENT_RULE', (m, book) => book.backward(m.b.narrow(0, 0, 3))],
   [
     'a loss that depends on no parameter',
