@@ -192,7 +192,7 @@ at::Tensor live_columns(const HeadOptions& options, int64_t M) {
     check_ids("candidates", ids, M);
     for (int64_t i = 0; i < ids.numel(); ++i) flag[ids.const_data_ptr<int64_t>()[i]] = 1;
   }
-  if (options.padding_id >= 0 && options.padding_id < M) flag[options.padding_id] = 0;
+  if (options.padding_id >= 0) flag[options.padding_id] = 0;
   return live;
 }
 
@@ -256,6 +256,8 @@ HeadPtr run_head(const at::Tensor& hidden, const at::Tensor& table, const at::Te
            ": expected hidden [..., d] and table [M, d], got ", hidden.sizes(), " and ", table.sizes(), ".");
   PG_CHECK(hidden.scalar_type() == table.scalar_type(), "ERR_INVALID_ARGUMENT", name,
            ": hidden and table must have one dtype, got ", hidden.scalar_type(), " and ", table.scalar_type(), ".");
+  PG_CHECK(options.padding_id >= -1 && options.padding_id < table.size(0), "ERR_INVALID_ARGUMENT", name,
+           ": padding_id must be -1 or a row of the table, got ", options.padding_id, ".");
   PG_CHECK(options.label_smoothing >= 0 && options.label_smoothing < 1, "ERR_INVALID_ARGUMENT", name,
            ": label_smoothing must lie in [0, 1), got ", options.label_smoothing, ".");
   auto head = std::make_shared<Head>();

@@ -7,6 +7,7 @@ import { VERSION } from '../version';
 import { doctorCommand } from './doctor';
 import { evaluateCommand } from './evaluate';
 import { explain, parserLine } from './failure';
+import { privacyCommand } from './privacy';
 import { recommendCommand } from './recommend';
 import { setupCommand } from './setup';
 import { trainRecommenderCommand } from './train-recommender';
@@ -32,7 +33,8 @@ Exit codes: 0 done, 1 failure, 2 bad input, 130 interrupted. Errors: «phantomgr
   const train = new Command('train')
     .description('train a model with differential privacy')
     .addCommand(trainRecommenderCommand());
-  for (const command of [train, evaluateCommand(), recommendCommand(), setupCommand(), doctorCommand()]) {
+  const commands = [train, evaluateCommand(), recommendCommand(), privacyCommand(), setupCommand(), doctorCommand()];
+  for (const command of commands) {
     root.addCommand(command);
   }
   inherit(root);

@@ -87,7 +87,10 @@ export class SequentialTransformer extends Module implements Scorer {
       tidy(() => {
         const hidden = this.#hidden(batch);
         const targets = fromTypedArray(batch.targets, [batch.rows]);
-        if (this.config.targets === 'all') return this.#crossEntropy(hidden, targets);
+        if (this.config.targets === 'all') {
+          const weights = batch.weights === undefined ? null : fromTypedArray(batch.weights, [batch.rows]);
+          return this.#crossEntropy(hidden, targets, weights);
+        }
         const { rows, offsets } = lastRows(batch);
         using last = new Segments(offsets, batch.recordIds, segments.step, segments.token);
         return withSegments(last, () => this.#crossEntropy(hidden.indexSelect(0, rows), targets.indexSelect(0, rows)));
@@ -128,8 +131,8 @@ export class SequentialTransformer extends Module implements Scorer {
     return this.blocks.reduce((x, block) => block.forward(x), this.inputDropout.forward(embedded));
   }
 
-  #crossEntropy(hidden: Tensor, targets: Tensor): Tensor {
-    return softmaxCrossEntropy(hidden, this.items.weight, targets, { paddingId: 0, mean: true });
+  #crossEntropy(hidden: Tensor, targets: Tensor, weights: Tensor | null = null): Tensor {
+    return softmaxCrossEntropy(hidden, this.items.weight, targets, { weights, paddingId: 0, mean: true });
   }
 }
 

@@ -10,3 +10,4 @@ export { type DrawingSampler, external, poisson, type Sampler } from './sampling
 export type { Attached, AttachedSteps, Performance, StepInput, TrainableModel } from './attached';
 export type { PackableData, Packing, PackingOptions, PhysicalBatch, Sampled } from './batch-stream';
 export type { TrainingStats } from './training-stats';
+export { type PrivacyStatement, privacyStatement, type StatementOptions } from './statement';

@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 
 import { native } from '../../native';
-import { PlainEngine, type PrivacySpent } from '../../privacy';
+import { PlainEngine, type PrivacySpent, privacyStatement } from '../../privacy';
 import { MetricsLog } from '../../report/metrics-log';
 import { baselines, measure, type Row } from './compare';
 import { loadHistories } from './data';
@@ -13,7 +13,8 @@ import { announce, describe, type Job, makeJob, newModel } from './job';
 import { type RecommenderOptions, resolveOptions } from './options';
 import { Reporter } from './reporter';
 import { makeRunFolder, refuseOccupied, RUN_FILES, writeRun } from './run-folder';
-import { statement } from './statement';
+
+const UNIT = "one user's whole history";
 
 export interface RunControl {
   /** Folder for weights, configuration, statement and metrics; must not hold anything. Default: nothing is written. */
@@ -78,7 +79,7 @@ async function run(job: Job, out: string | null, reporter: Reporter, signal?: Ab
   reporter.spent(privacy);
   if (out !== null) {
     // Before any evaluation: what was paid for is safe first.
-    await writeRun(out, model, describe(job), statement(engine));
+    await writeRun(out, model, describe(job), privacyStatement(engine, { unit: UNIT, notCovered: uncovered(job) }));
     reporter.tell({ kind: 'saved', folder: out });
   }
   const interrupted = steps < job.steps;
@@ -116,4 +117,12 @@ function fitOptions(
   const { epochs, weightDecay } = options;
   const stop = signal === undefined ? {} : { signal };
   return { role, steps, epochs, learningRate, weightDecay, onStep: reporter.step, ...stop };
+}
+
+// What this task does with the data beside the steps that the ledger charges.
+function uncovered({ histories }: Job): string[] {
+  const filters = 'which users have enough actions to take part';
+  return histories.interactions.vocabulary === 'data'
+    ? ['the list of items, which comes from the data', filters]
+    : [filters];
 }
