@@ -40,6 +40,7 @@ const ALWAYS_NOT_COVERED = [
   'the number of records and everything else that the plan takes as public',
   'the choice of hyper-parameters, if it looked at these data',
   'metrics and losses that were computed from these data and shown or logged',
+  'how the rounding of float32 partial sums (of at most 64 samples) depends on which samples share them',
 ];
 
 /** The statement of a run so far. Runs the accountant twice. */
