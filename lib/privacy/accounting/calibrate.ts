@@ -91,7 +91,11 @@ function firstGuess(
     return solve((sigma) => epsilon - accountant.epsilon(all(sigma), delta), upper, 1e-7);
   }
   try {
-    return solve((sigma) => Math.log(delta) - exactLogDelta(composition(all(sigma)), 'remove', epsilon), 0.95 * upper, 1e-7);
+    return solve(
+      (sigma) => Math.log(delta) - exactLogDelta(composition(all(sigma)), 'remove', epsilon),
+      0.95 * upper,
+      1e-7,
+    );
   } catch (error) {
     if (!(error instanceof PhantomgradError && error.code === 'ERR_ACCOUNTING')) throw error;
     return solve((sigma) => epsilon - accountant.epsilon(all(sigma), delta), 0.95 * upper, 1e-4);

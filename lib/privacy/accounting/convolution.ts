@@ -36,83 +36,91 @@ function transform(size: number): FFT {
  * The masses should be tilted towards the window: then rounding, which is relative to the largest entry, is relative to
  * what is asked for, however deep in the tail of the untilted distribution that is.
  *
- * Rounding, to first order and doubled (Higham, Accuracy and Stability of Numerical Algorithms, Theorem 24.2, with the
- * unit roundoff u): a transform of x errs by at most 20 u log2(size) ‖x‖ in norm, twiddle factors from Math.cos
- * included; a power T multiplies the relative error of a factor by T and adds 3u T of its own.
+ * Each characteristic function is computed as F = e^{-iωm} (1 + D), where m is the most likely grid point and D the
+ * transform of the other masses minus their sum: D is small where a step changes little, and its error is relative to
+ * the other masses. The power F^T = e^{-iωmT} e^{T log(1 + D)} then does not multiply the rounding of 1 by T.
  */
 export function convolve(terms: readonly Term[], first: number, size: number): Composed {
   const fft = transform(size);
   const data = new Float64Array(size);
   const spectrum = new Float64Array(2 * size);
-  const product = new Float64Array(2 * size);
-  let origin = 0; // grid index of entry 0, modulo size
-  for (let k = 0; k <= size; k += 2) product[k] = 1;
+  const logSize = new Float64Array(size / 2 + 1); // log |G| and arg G of the sum's characteristic function
+  const angle = new Float64Array(size / 2 + 1);
+  const winding = new Float64Array(size / 2 + 1); // Σ T |log(1 + D)|: what rounding of the exponent is relative to
+  let origin = 0; // grid index of entry 0
+  const spread: number[] = []; // norm of the masses besides the most likely one
   for (const { loss, count } of terms) {
+    const mode = loss.mass.indexOf(loss.mass.reduce((a, b) => Math.max(a, b)));
     data.fill(0);
-    for (let k = 0; k < loss.mass.length; k++) data[k % size]! += loss.mass[k]!;
-    origin += loss.first * count;
+    let squares = 0;
+    for (let k = 0; k < loss.mass.length; k++) {
+      if (k === mode) continue;
+      data[modulo(k - mode, size)]! += loss.mass[k]!;
+      squares += loss.mass[k]! ** 2;
+    }
+    spread.push(Math.sqrt(squares));
+    origin += (loss.first + mode) * count;
     fft.realTransform(spectrum, data);
-    multiplyPower(product, spectrum, count, size);
+    const sum = spectrum[0]!;
+    for (let k = 0; k <= size / 2; k++) {
+      const re = spectrum[2 * k]! - sum;
+      const im = spectrum[2 * k + 1]!;
+      const log = Math.log1p(2 * re + re * re + im * im) / 2;
+      const turn = Math.atan2(im, 1 + re);
+      logSize[k]! += count * log;
+      angle[k]! += count * turn;
+      winding[k]! += count * (Math.abs(log) + Math.abs(turn));
+    }
   }
-  const error = roundingBound(terms, product, size);
-  fft.completeSpectrum(product);
-  fft.inverseTransform(spectrum, product);
-  const mass = data;
-  const turn = first - origin;
-  for (let k = 0; k < size; k++) mass[k] = Math.max(0, spectrum[2 * modulo(k + turn, size)]!);
-  return { mass, error };
+  for (let k = 0; k <= size / 2; k++) {
+    const absolute = Math.exp(logSize[k]!);
+    spectrum[2 * k] = absolute * Math.cos(angle[k]!);
+    spectrum[2 * k + 1] = absolute * Math.sin(angle[k]!);
+  }
+  const error = roundingBound(terms, spread, logSize, winding);
+  fft.completeSpectrum(spectrum);
+  const sum = new Float64Array(2 * size);
+  fft.inverseTransform(sum, spectrum);
+  const turn = modulo(first - origin, size);
+  for (let k = 0; k < size; k++) data[k] = Math.max(0, sum[2 * ((k + turn) % size)]!);
+  return { mass: data, error };
 }
 
 function modulo(a: number, n: number): number {
   return ((a % n) + n) % n;
 }
 
-/** product *= spectrum^count for the frequencies 0 … size/2, by repeated squaring. */
-function multiplyPower(product: Float64Array, spectrum: Float64Array, count: number, size: number): void {
-  for (let k = 0; k <= size; k += 2) {
-    let re = spectrum[k]!;
-    let im = spectrum[k + 1]!;
-    let productRe = product[k]!;
-    let productIm = product[k + 1]!;
-    for (let power = count; ;) {
-      if (power % 2 === 1) {
-        const next = productRe * re - productIm * im;
-        productIm = productRe * im + productIm * re;
-        productRe = next;
-      }
-      power = Math.floor(power / 2);
-      if (power === 0) break;
-      const square = re * re - im * im;
-      im = 2 * re * im;
-      re = square;
-    }
-    product[k] = productRe;
-    product[k + 1] = productIm;
-  }
-}
-
-/** Bound on the error of each entry of the inverse transform of `product`, the characteristic function of the sum. */
-function roundingBound(terms: readonly Term[], product: Float64Array, size: number): number {
+/**
+ * Bound on the error of each entry of the inverse transform, to first order and doubled. With the unit roundoff u:
+ * - a transform of x errs by at most 20 u log2(size) ‖x‖ in norm, twiddle factors from Math.cos included (Higham,
+ *   Accuracy and Stability of Numerical Algorithms, Theorem 24.2); D has two of them, from its entry 0 as well;
+ * - |Π F^T - Π F̂^T| <= Σ_j T_j |ΔD_j| |G / F_j|, and |G / F_j| <= |G|^{1 - 1/T_j}; Cauchy-Schwarz over the frequencies;
+ * - log, atan2, the products with T, exp, cos and sin err by 6 u of the exponent and 4 u of the result.
+ */
+function roundingBound(
+  terms: readonly Term[],
+  spread: readonly number[],
+  logSize: Float64Array,
+  winding: Float64Array,
+): number {
   const unit = 2 ** -53;
-  const transformError = 20 * unit * Math.log2(size);
-  // |Π F^T - Π F̂^T| <= Σ_j T_j |ΔF_j| |G / F_j|, and |G / F_j| <= |G|^{1 - 1/T_j}; Cauchy-Schwarz over the frequencies.
-  let error = 0;
-  let count = 0;
-  for (const { loss, count: times } of terms) {
-    const norm = Math.sqrt(loss.mass.reduce((sum, p) => sum + p * p, 0));
-    error += times * transformError * norm * rootMeanSquare(product, size, 1 - 1 / times);
-    count += times;
+  const half = logSize.length - 1;
+  const transformError = 20 * unit * Math.log2(2 * half);
+  const exponents = terms.map(({ count }) => 1 - 1 / count);
+  const sums = terms.map(() => 0); // Σ |G|^{2 - 2/T_j}
+  let squares = 0;
+  let exponentError = 0;
+  for (let k = 0; k <= half; k++) {
+    const times = k === 0 || k === half ? 1 : 2; // the other half of the spectrum mirrors this one
+    const log = logSize[k]!;
+    if (log < -350) continue; // |G|² underflows
+    for (let j = 0; j < sums.length; j++) sums[j]! += times * Math.exp(2 * exponents[j]! * log);
+    squares += times * Math.exp(2 * log);
+    exponentError += times * Math.exp(log) * (6 * winding[k]! + 4) * unit;
   }
-  error += (3 * unit * count + transformError) * rootMeanSquare(product, size, 1);
+  let error = transformError * Math.sqrt(squares / (2 * half)) + exponentError / (2 * half);
+  terms.forEach(({ count }, j) => {
+    error += count * 2 * transformError * spread[j]! * Math.sqrt(sums[j]! / (2 * half));
+  });
   return 2 * error;
-}
-
-/** sqrt of the mean of |G|^{2 exponent} over all frequencies, from the first half of the spectrum. */
-function rootMeanSquare(product: Float64Array, size: number, exponent: number): number {
-  let sum = 0;
-  for (let k = 0; k <= size; k += 2) {
-    const power = (product[k]! ** 2 + product[k + 1]! ** 2) ** exponent;
-    sum += k === 0 || k === size ? power : 2 * power;
-  }
-  return Math.sqrt(sum / size);
 }

@@ -1,7 +1,9 @@
 // The cumulant function of a composition, Λ(s) = log E_P[e^{sL}]: what a Rényi order, a tilt and a contour all ask for.
 
 import type { Composition, SampledSteps } from './events';
-import { type Complex, complexMoment, REACH, tiltedMoments, upperOutput } from './moments';
+import { type Complex, complexMoment } from './complexMoments';
+import { privacyLoss, REACH, upperOutput } from './loss';
+import { tiltedMoments } from './moments';
 import { increasingRoot } from './root';
 
 /** Which of two neighbours is P: `remove` has the record that Q lacks, `add` lacks it. */
@@ -58,17 +60,36 @@ export function cumulantOf(composition: Composition, direction: Direction, logCu
   return { at, largestTilt: Math.min(LARGEST_TILT, ...reach) };
 }
 
+/** The output of a step above which nothing is counted. */
 function outermost({ q, sigma }: SampledSteps, remove: boolean, logCut: number): number {
   if (logCut === -Infinity) return Infinity;
   return remove ? upperOutput(q, sigma, logCut) : 1 + REACH * sigma;
 }
 
-/** Λ(c + it) as a function of real t at a fixed real part c. The imaginary part is right up to multiples of 2π. */
-export function complexCumulant(composition: Composition, direction: Direction, c: number): (t: number) => Complex {
+/**
+ * True when next to nothing lies at the cut even under the tilt s: the density there is below e^{-44} of the whole, so
+ * the moments are those of all smaller losses, and exponentially convergent sums stay so.
+ */
+export function cutIsClean({ sampled }: Composition, s: number, logCut: number): boolean {
+  return sampled.every(({ q, sigma }) => {
+    const most = upperOutput(q, sigma, logCut);
+    const level = (1 + s) * privacyLoss(q, sigma, most) - (most / sigma) ** 2 / 2;
+    return level - tiltedMoments(q, sigma, 1 + s, most).log < -44;
+  });
+}
+
+/** Λ(c + it) as a function of real t at a fixed real part c, with `logCut` as in {@link cumulantOf}. The imaginary part is right up to multiples of 2π. */
+export function complexCumulant(
+  composition: Composition,
+  direction: Direction,
+  c: number,
+  logCut: number,
+): (t: number) => Complex {
   const { mu, sampled } = composition;
-  const terms = sampled.map(({ q, sigma, count }) => ({
-    count,
-    moment: complexMoment(q, sigma, direction === 'remove' ? 1 + c : -c),
+  const remove = direction === 'remove';
+  const terms = sampled.map((step) => ({
+    count: step.count,
+    moment: complexMoment(step.q, step.sigma, remove ? 1 + c : -c, outermost(step, remove, logCut)),
   }));
   return (t) => {
     let re = (mu * mu * (c * (c + 1) - t * t)) / 2;
@@ -76,7 +97,7 @@ export function complexCumulant(composition: Composition, direction: Direction, 
     for (const { count, moment } of terms) {
       const [logSize, angle] = moment(Math.abs(t)); // M is real on the real axis: M(ᾱ) is the conjugate of M(α)
       re += count * logSize;
-      im += (direction === 'remove') === t >= 0 ? count * angle : -count * angle;
+      im += remove === t >= 0 ? count * angle : -count * angle;
     }
     return [re, im];
   };
@@ -125,11 +146,7 @@ export function saddlePoint(cumulant: Cumulant, epsilon: number): number {
 }
 
 /** The s with Λ'(s) = ε + pull(s), where `pull` returns a falling function of s and the size of its slope. */
-function stationaryTilt(
-  cumulant: Cumulant,
-  epsilon: number,
-  pull: (s: number) => readonly [number, number],
-): number {
+function stationaryTilt(cumulant: Cumulant, epsilon: number, pull: (s: number) => readonly [number, number]): number {
   const centre = cumulant.at(0);
   const start = Math.max(0, epsilon - centre.mean) / centre.variance + 1 / Math.sqrt(centre.variance);
   const logS = increasingRoot(

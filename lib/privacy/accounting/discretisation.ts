@@ -11,7 +11,7 @@
 
 import type { Direction } from './cumulant';
 import type { SampledSteps } from './events';
-import { lossInverse, privacyLoss, REACH, upperOutput } from './moments';
+import { lossInverse, privacyLoss, REACH, upperOutput } from './loss';
 import { LOG_SQRT_2PI, logAddExp, logPhi, normalQuantile } from './special';
 
 /** Nodes and weights of the 5-point Gauss-Legendre rule on [0, 1]. */
@@ -62,7 +62,8 @@ export function discretise(step: SampledSteps, options: GridOptions): DiscreteLo
   const { direction, width: h, tilt, log, logCut } = options;
   const remove = direction === 'remove';
   const alpha = remove ? 1 + tilt : -tilt;
-  const bottom = remove ? -REACH * sigma : sigma * normalQuantile(logCut);
+  const lowest = q === 1 ? 1 : 0; // the lower of the two centres of P
+  const bottom = remove ? lowest - REACH * sigma : sigma * normalQuantile(logCut);
   const end = remove ? upperOutput(q, sigma, logCut) : negligibleFrom(step, tilt, log);
   const start = Math.floor(privacyLoss(q, sigma, bottom) / h);
   const stop = Math.max(start + 1, Math.ceil(privacyLoss(q, sigma, end) / h));
@@ -71,7 +72,7 @@ export function discretise(step: SampledSteps, options: GridOptions): DiscreteLo
   let exact = 0;
   let x = bottom;
   for (let i = start; i < stop; i++) {
-    const next = lossInverse(q, sigma, (i + 1) * h);
+    const next = i + 1 < stop ? lossInverse(q, sigma, (i + 1) * h) : end; // a cell may be far wider than the cut
     const { scale, inside, above, tilted } = integrateCell(step, x, next, i * h, i === start, alpha);
     // A rounding error may move the share of the two ends: it is charged in the direction that raises the loss.
     const raised = above / growth + (remove ? MASS_ERROR : -MASS_ERROR) * inside;
@@ -86,10 +87,10 @@ export function discretise(step: SampledSteps, options: GridOptions): DiscreteLo
   // What lies beyond the cells moves up: to the lowest grid point that is not below it, or to infinity.
   let logInfinity: number;
   if (remove) {
-    mass[1]! += Math.exp(logPhi(bottom / sigma) + tilt * (start + 1) * h - log);
+    mass[1]! += Math.exp(logPhi((bottom - lowest) / sigma) + tilt * (start + 1) * h - log);
     logInfinity = logAddExp(Math.log1p(-q) + logPhi(-x / sigma), Math.log(q) + logPhi((1 - x) / sigma));
   } else {
-    mass[stop - start]! += Math.exp(logPhi(-x / sigma) - tilt * stop * h - log);
+    mass[stop - start - 1]! += Math.exp(logPhi(-x / sigma) - tilt * (stop - 1) * h - log);
     logInfinity = logPhi(bottom / sigma);
     mass.reverse();
   }

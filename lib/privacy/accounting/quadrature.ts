@@ -20,6 +20,8 @@ export interface Panel {
   readonly value: Pair;
   /** The largest size of the first component at a node. */
   readonly peak: number;
+  /** The integral of its size: rounding is relative to this. */
+  readonly gross: number;
 }
 
 /**
@@ -31,30 +33,33 @@ export interface Panel {
 export function integrate(f: (x: number) => Pair, a: number, b: number, tolerance: number, depth: number): Panel {
   const half = (b - a) / 2;
   const middle = (a + b) / 2;
-  const values: Pair[] = [];
   let first = 0;
   let second = 0;
   let coarse = 0;
   let peak = 0;
+  let gross = 0;
   for (const [node, kronrod, gauss] of RULE) {
     for (const x of node === 0 ? [middle] : [middle - half * node, middle + half * node]) {
       const value = f(x);
-      values.push(value);
       first += kronrod * value[0];
       second += kronrod * value[1];
       coarse += gauss * value[0];
       peak = Math.max(peak, Math.abs(value[0]));
+      gross += kronrod * Math.abs(value[0]);
     }
   }
   // The Kronrod rule is far better than its distance from the Gauss rule: the power 1.5 is QUADPACK's experience.
   const scale = peak * 2;
   const distance = Math.abs(first - coarse);
   const error = scale === 0 ? 0 : half * scale * Math.min(1, (200 * (distance / scale)) ** 1.5);
-  if (error <= tolerance || depth === 0) return { value: [half * first, half * second], peak };
+  if (error <= tolerance || depth === 0) {
+    return { value: [half * first, half * second], peak, gross: half * gross };
+  }
   const left = integrate(f, a, middle, tolerance / 1.5, depth - 1);
   const right = integrate(f, middle, b, tolerance / 1.5, depth - 1);
   return {
     value: [left.value[0] + right.value[0], left.value[1] + right.value[1]],
     peak: Math.max(left.peak, right.peak),
+    gross: left.gross + right.gross,
   };
 }
