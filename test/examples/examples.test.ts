@@ -1,0 +1,93 @@
+// Every example and every command of the README runs as printed, in an empty folder, against the compiled library.
+
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+import { transformSync } from '@swc/core';
+
+const root = resolve(__dirname, '../..');
+const home = mkdtempSync(join(tmpdir(), 'phantomgrad-examples-'));
+mkdirSync(join(home, 'node_modules'));
+symlinkSync(root, join(home, 'node_modules', 'phantomgrad'));
+afterAll(() => rmSync(home, { recursive: true, force: true }));
+
+const readme = readFileSync(join(root, 'README.md'), 'utf8');
+const examples = join(root, 'examples');
+
+// 1,100 users walk along a circle of 40 items, in the form of MovieLens-1M.
+const ratings = Array.from({ length: 1100 * 6 }, (_, n) => {
+  const [user, k] = [Math.floor(n / 6), n % 6];
+  return `${user + 1}::${1 + ((user + k) % 40)}::5::${978_300_000 + k}\n`;
+});
+writeFileSync(join(home, 'ratings.dat'), ratings.join(''));
+
+function run(args: readonly string[]): string {
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: home, encoding: 'utf8' });
+  if (status !== 0) throw new Error(`node ${args.join(' ')} ended with ${status}:\n${stdout}\n${stderr}`);
+  return stdout;
+}
+
+/** The example as JavaScript; `shorter` replaces text that would take minutes. */
+function runExample(name: string, shorter: Readonly<Record<string, string>> = {}): string {
+  let source = readFileSync(join(examples, name), 'utf8');
+  for (const [long, short] of Object.entries(shorter)) {
+    expect(source).toContain(long);
+    source = source.replace(long, short);
+  }
+  const script = join(home, name.replace('.mts', '.mjs'));
+  const { code } = transformSync(source, {
+    filename: name,
+    swcrc: false,
+    jsc: { parser: { syntax: 'typescript' }, target: 'es2022' },
+    module: { type: 'es6' },
+  });
+  writeFileSync(script, code);
+  return run([script]);
+}
+
+test('every example is run below', () => {
+  expect(readdirSync(examples).sort()).toEqual(['custom-model.mts', 'recommender.mts']);
+});
+
+test('the dozen lines of the README are the example, and they train a recommender', () => {
+  const source = readFileSync(join(examples, 'recommender.mts'), 'utf8');
+  expect(readme).toContain(`\`\`\`ts\n${source}\`\`\``);
+  const printed = runExample('recommender.mts', { 'epochs: 100': 'epochs: 2' });
+  expect(printed).toMatch(/epsilon: 7\.9\d+/);
+  expect(printed).toMatch(/hit: \d/);
+});
+
+test('a model of own layers learns privately over own batches', () => {
+  const { accuracy, epsilon } = JSON.parse(runExample('custom-model.mts')) as Record<string, number>;
+  expect(accuracy).toBeGreaterThan(0.9);
+  expect(epsilon).toBeLessThan(10);
+});
+
+test('the commands of the README run in the order in which they are printed', () => {
+  const lines = [...readme.matchAll(/^npx phantomgrad (.*)$/gm)].map(([, line]) => line as string);
+  expect(lines.length).toBeGreaterThan(4);
+  for (const line of lines) {
+    // Set-up downloads half a gigabyte where LibTorch is missing: test/lib/native runs it against a small stand-in.
+    if (line.startsWith('setup')) continue;
+    run([join(root, 'dist', 'cli', 'main.js'), ...line.replace(/ +#.*$/, '').split(' ')]);
+  }
+});
+
+test('the code of the guide, one block after another, is a program that the compiler accepts', () => {
+  const guide = readFileSync(join(root, 'docs', 'guide.md'), 'utf8');
+  const blocks = [...guide.matchAll(/^```ts\n([^]*?)^```$/gm)].map(([, code]) => code as string);
+  expect(blocks.length).toBeGreaterThan(4);
+  const prelude = `import { data, evaluate, models, optim, privacy, Recommender, tidy } from 'phantomgrad';
+    declare const skus: string[];
+    const model = new models.SequentialTransformer({ items: skus.length });\n`;
+  writeFileSync(join(home, 'guide.mts'), prelude + blocks.join('\n'));
+  const flags = '--noEmit --strict --target es2022 --module node16 --skipLibCheck --types node --typeRoots';
+  run([
+    join(root, 'node_modules/typescript/bin/tsc'),
+    ...flags.split(' '),
+    join(root, 'node_modules/@types'),
+    'guide.mts',
+  ]);
+});
