@@ -16,8 +16,9 @@ await main(async () => {
     stdio: 'inherit',
     env: { ...process.env, LIBTORCH: libtorch },
   });
-  // Ctrl-C reaches the child from the terminal; it decides how to end (a checkpoint, exit code 130) and we report that.
-  process.on('SIGINT', () => {});
+  // The child decides how to end (a checkpoint, exit code 130) and we report that. Ctrl-C in a terminal reaches it without us
+  // too; it takes two signals within half a second for one. A signal to this process alone would be lost otherwise.
+  process.on('SIGINT', () => child.kill('SIGINT'));
   process.on('SIGTERM', () => child.kill('SIGTERM'));
   const { status, signal } = await new Promise((resolve, reject) => {
     child.once('error', reject);
