@@ -7,6 +7,9 @@ import { join, resolve } from 'node:path';
 
 import { transformSync } from '@swc/core';
 
+// Real runs in processes of their own: seconds on an idle machine, more on a busy one.
+jest.setTimeout(300_000);
+
 const root = resolve(__dirname, '../..');
 const home = mkdtempSync(join(tmpdir(), 'phantomgrad-examples-'));
 mkdirSync(join(home, 'node_modules'));

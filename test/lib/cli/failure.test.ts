@@ -5,6 +5,8 @@ import { join } from 'node:path';
 
 import { home, phantomgrad } from './command';
 
+jest.setTimeout(300_000); // processes of their own, on a machine that may be busy
+
 writeFileSync(join(home, 'bad.csv'), 'user,item,timestamp\na,b,1\na,c\n');
 writeFileSync(join(home, 'unknown.json'), '{ "epsilom": 8 }');
 writeFileSync(join(home, 'wrong.json'), '{ "epochs": true }');

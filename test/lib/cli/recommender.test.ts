@@ -5,6 +5,8 @@ import { join } from 'node:path';
 
 import { home, lastJson, phantomgrad } from './command';
 
+jest.setTimeout(300_000); // processes of their own, on a machine that may be busy
+
 const rows = ['user,item,timestamp'];
 for (let user = 0; user < 60; user++) {
   for (let k = 0; k < 6; k++) rows.push(`u${user},i${1 + ((user + k) % 20)},${1000 + k}`);

@@ -7,6 +7,8 @@ import { Recommender, trainRecommender, type RunEvent } from '../../../../lib/ta
 import { settledMemory } from '../../../fixtures/collect';
 import { entries, logFile, path, small } from './fixture';
 
+jest.setTimeout(300_000);
+
 const data = logFile();
 
 test('a run stays within its budget, and its folder says what the report says', async () => {
