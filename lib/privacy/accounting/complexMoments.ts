@@ -2,6 +2,8 @@
 
 import { growthWithHeight, HEIGHTS, nodes, widestStep } from './nodes';
 
+const { Math } = globalThis; // a look-up of the global for every call is slow where globals are wrapped (vm, Jest)
+
 const SQRT_2PI = 2.50662827463100050241576528481;
 
 /** A complex number [real part, imaginary part]. */

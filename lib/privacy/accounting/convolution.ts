@@ -3,6 +3,8 @@
 import FFT from 'fft.js';
 import type { DiscreteLoss } from './discretisation';
 
+const { Math } = globalThis; // a look-up of the global for every call is slow where globals are wrapped (vm, Jest)
+
 export interface Term {
   readonly loss: DiscreteLoss;
   /** How often it is composed with itself. */

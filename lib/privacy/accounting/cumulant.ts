@@ -6,6 +6,8 @@ import { privacyLoss, REACH, upperOutput } from './loss';
 import { tiltedMoments } from './moments';
 import { increasingRoot } from './root';
 
+const { Math } = globalThis; // a look-up of the global for every call is slow where globals are wrapped (vm, Jest)
+
 /** Which of two neighbours is P: `remove` has the record that Q lacks, `add` lacks it. */
 export type Direction = 'remove' | 'add';
 

@@ -6,6 +6,8 @@
 
 import { erfcx, log1mexp, logPhi, SQRT2 } from './special';
 
+const { Math } = globalThis; // a look-up of the global for every call is slow where globals are wrapped (vm, Jest)
+
 const TWO_OVER_SQRT_PI = 1.12837916709551257389615890312;
 
 /** Nodes and weights of the 10-point Gauss-Legendre rule on [-1, 1], positive half. */

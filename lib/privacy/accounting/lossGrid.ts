@@ -7,6 +7,8 @@ import { discretise } from './discretisation';
 import type { Composition, SampledSteps } from './events';
 import { logAddExp } from './special';
 
+const { Math } = globalThis; // a look-up of the global for every call is slow where globals are wrapped (vm, Jest)
+
 export interface Attempt {
   readonly composed: Composition;
   readonly direction: Direction;
@@ -26,6 +28,8 @@ export interface Attempt {
 export interface LossGrid {
   /** By how much discretisation raised the bound on log δ near the tilt's own ε (predicted from K(s), not certified). */
   readonly excess: number;
+  /** Points of the single steps' grids together: the part of the work that `size` does not bound. */
+  readonly cells: number;
   /** The share of rounding, truncation and aliasing in the bound on δ(ε). */
   charges(epsilon: number): number;
   /** The smallest ε >= 0 in the window at which the bound on δ is at most exp(logDelta); undefined when none is. */
@@ -101,6 +105,7 @@ export function lossGrid(attempt: Attempt): LossGrid {
   const sum = { mass, first, width, tilt: s, log, rounding, logRest };
   return {
     excess,
+    cells: terms.reduce((sum, { loss }) => sum + loss.mass.length, 0),
     epsilon(logDelta) {
       const found = smallestEpsilon(sum, logDelta);
       return found === undefined ? undefined : Math.max(0, found + slack);

@@ -7,6 +7,8 @@
 import { privacyLoss } from './loss';
 import { growthWithHeight, nodes, widestStep } from './nodes';
 
+const { Math } = globalThis; // a look-up of the global for every call is slow where globals are wrapped (vm, Jest)
+
 const SQRT_2PI = 2.50662827463100050241576528481;
 
 export interface TiltedMoments {

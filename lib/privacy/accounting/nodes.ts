@@ -5,6 +5,8 @@
 
 import { privacyLoss, REACH, responsibility } from './loss';
 
+const { Math } = globalThis; // a look-up of the global for every call is slow where globals are wrapped (vm, Jest)
+
 /** log of the largest error left out, relative to the largest term: below the rounding error of doubles. */
 const DIGITS = 42;
 

@@ -9,7 +9,7 @@ import { type Accountant, checkDelta, checkEpsilon, finite } from './accountant'
 import { bestTilt, bestTiltAt, cumulantOf, type Direction, largestLoss, logPeak, saddlePoint } from './cumulant';
 import { type Composition, composition } from './events';
 import { exactEpsilon, exactLogDelta, hasClosedForm } from './exact';
-import { lossGrid } from './lossGrid';
+import { type LossGrid, lossGrid } from './lossGrid';
 import { isEmpty } from './rdp';
 
 const SMALLEST = 2 ** 11;
@@ -76,8 +76,7 @@ export function pldEpsilon(composed: Composition, direction: Direction, logDelta
     const excess = Math.max(grid.excess / tilt, observedExcess(last, { size, value: found }));
     last = { size, value: found };
     const next = nextSize(size, excess / Math.max(found, 1e-3));
-    // Where rounding is charged more than discretisation, a finer grid would not be sharper.
-    if (next <= size || grid.charges(found) > tilt * excess) break;
+    if (next <= size || !worthRefining(grid, found, tilt * excess)) break;
     size = next;
   }
   return Math.max(0, best);
@@ -88,6 +87,7 @@ export function pldLogDelta(composed: Composition, direction: Direction, epsilon
   if (isEmpty(composed) || epsilon >= largestLoss(composed, direction)) return -Infinity;
   if (hasClosedForm(composed)) return exactLogDelta(composed, direction, epsilon);
   let best = renyiBound(composed, direction, epsilon);
+  if (best < -700) return best; // nothing that a double can show
   let size = SMALLEST;
   let last: Result | undefined;
   for (let round = 0; round < ROUNDS; round++) {
@@ -102,7 +102,7 @@ export function pldLogDelta(composed: Composition, direction: Direction, epsilon
     const excess = Math.max(grid.excess, observedExcess(last, { size, value: found }));
     last = { size, value: found };
     const next = nextSize(size, excess / 5);
-    if (next <= size || grid.charges(epsilon) > excess) break;
+    if (next <= size || !worthRefining(grid, epsilon, excess)) break;
     size = next;
   }
   return best;
@@ -131,6 +131,11 @@ interface Result {
 function observedExcess(before: Result | undefined, now: Result): number {
   if (!before || now.size <= before.size) return 0;
   return Math.max(0, before.value - now.value) / ((now.size / before.size) ** 2 - 1);
+}
+
+/** False where rounding is charged more than discretisation, or where single steps alone fill a large grid. */
+function worthRefining(grid: LossGrid, epsilon: number, excess: number): boolean {
+  return grid.charges(epsilon) <= excess && grid.cells < 2 ** 17;
 }
 
 /** How small the relative excess of ε should become, and up to which grid size that is worth its time. */

@@ -1,5 +1,7 @@
 // Adaptive integration: the 15-point Gauss-Kronrod rule on intervals that are halved until the error is small.
 
+const { Math } = globalThis; // a look-up of the global for every call is slow where globals are wrapped (vm, Jest)
+
 /** Kronrod nodes on [0, 1], their weights, and the weights of the embedded 7-point Gauss rule (0 where it has no node). */
 const RULE = [
   [0, 0.209482141084727828012999174891714, 0.417959183673469387755102040816327],

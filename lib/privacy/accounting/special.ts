@@ -1,5 +1,7 @@
 // Special functions of the normal distribution in double precision, in log form where values leave the range of doubles.
 
+const { Math } = globalThis; // a look-up of the global for every call is slow where globals are wrapped (vm, Jest)
+
 /**
  * Chebyshev coefficients of (1 + 2x) erfcx(x) for x >= 0 in t = (x - 3.75) / (x + 3.75), after Shepherd and
  * Laframboise, Math. Comp. 36 (1981) 249. Computed with 60 digits; the first one left out is 2e-18.
