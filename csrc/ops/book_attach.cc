@@ -43,7 +43,8 @@ void check_apart(const std::vector<at::Tensor>& parameters, const std::vector<st
   for (size_t i = 1; i < extents.size(); ++i)
     PG_CHECK(extents[i].first >= extents[i - 1].last, "ERR_INVALID_ARGUMENT", "attach: parameters ",
              names[extents[i - 1].parameter], " and ", names[extents[i].parameter],
-             " share memory, and would drift apart. Share one parameter object instead: using it in several places is exact.");
+             " share memory, and would drift apart. Share one parameter object instead: using it in several places is "
+             "exact.");
 }
 
 }  // namespace
@@ -130,7 +131,8 @@ void Book::check_bound(int64_t slot) const {
   PG_CHECK(p.storage().is_alias_of(arena_.storage()) && p.storage_offset() == offset && p.is_contiguous() &&
                p.numel() == offsets_[static_cast<size_t>(slot) + 1] - offset,
            "ERR_ENGINE_STATE", "parameter ", name(slot),
-           " was given other memory (setData, set_) while an engine is attached. Copy into it with copy_, or detach the engine first.");
+           " was given other memory (setData, set_) while an engine is attached. Copy into it with copy_, or detach "
+           "the engine first.");
 }
 
 }  // namespace phantomgrad

@@ -75,10 +75,11 @@ struct Tap : torch::autograd::Function<Tap> {
 void Sink::use(size_t input, const at::Tensor& like, UsePtr use) {
   if (entries_[input].book != nullptr) return entries_[input].book->record(entries_[input].slot, std::move(use));
   // Such a leaf would collect the plain gradient of a private batch, neither clipped nor noised.
-  PG_CHECK(!Book::in_step() || !like.is_leaf() || !like.requires_grad(), "ERR_NO_GRADIENT_RULE",
-           "step: a parameter of shape ", like.sizes(),
-           " requires a gradient but is not among the engine's. Freeze it with requiresGrad_(false), or make it a public "
-           "property of the model before attach.");
+  PG_CHECK(
+      !Book::in_step() || !like.is_leaf() || !like.requires_grad(), "ERR_NO_GRADIENT_RULE",
+      "step: a parameter of shape ", like.sizes(),
+      " requires a gradient but is not among the engine's. Freeze it with requiresGrad_(false), or make it a public "
+      "property of the model before attach.");
   at::Tensor sum = at::zeros({like.numel()}, at::TensorOptions().dtype(at::kDouble));
   const std::vector<double> ones(static_cast<size_t>(use->samples()), 1.0);
   use->accumulate(ones.data(), sum.mutable_data_ptr<double>());
