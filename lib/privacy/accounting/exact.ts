@@ -8,7 +8,7 @@ import { abscissa } from './abscissa';
 import { type Accountant, checkDelta, checkEpsilon, finite } from './accountant';
 import { Contour, giveUp } from './contour';
 import { bestTilt, bestTiltAt, cumulantOf, type Direction, DIRECTIONS, largestLoss, logPeak } from './cumulant';
-import { type Composition, composition, type DpEvent } from './events';
+import { type Composition, composition } from './events';
 import { gaussianEpsilon, gaussianLogDelta } from './gaussian';
 import { isEmpty } from './rdp';
 import { increasingRoot } from './root';
