@@ -14,6 +14,8 @@ export {
   Recommender,
   type RecommenderOptions,
   type RecommenderReport,
+  type RunControl,
+  type RunEvent,
   trainRecommender,
 } from './tasks';
 
