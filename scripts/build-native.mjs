@@ -1,7 +1,7 @@
 // Configures and builds the native files with cmake-js and copies them where node-gyp-build looks for them.
 //
 // Usage: node scripts/build-native.mjs [--out build/Release] [--config Release] [--sanitize address,undefined] [-D NAME=VALUE ...]
-import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -41,6 +41,14 @@ function cmakeJs() {
   }
 }
 
+// What the search for LibTorch goes by: when it changes, the search is due again.
+function asked() {
+  const { configurationFile } = require(join(root, 'dist', 'native', 'index.js'));
+  const { LIBTORCH, PHANTOMGRAD_PYTHON, VIRTUAL_ENV } = process.env;
+  const saved = existsSync(configurationFile()) ? readFileSync(configurationFile(), 'utf8') : null;
+  return JSON.stringify([LIBTORCH, PHANTOMGRAD_PYTHON, VIRTUAL_ENV, saved]);
+}
+
 /** Builds and returns LibTorch's root. CMake decides what is stale; with nothing to do this takes a second. */
 export function buildNative(options) {
   // One build at a time in a build tree: two would trip over each other's objects.
@@ -70,7 +78,7 @@ async function buildOnce({ out = RELEASE, config = 'Release', sanitize = '', def
   await run(process.execPath, [cmakeJs(), 'build', ...common, ...settings, ...parallel], { cwd: root, env });
   copyResult(join(tree, config), out);
   if (out === RELEASE && sanitize === '')
-    writeStamp('native', { digest, libtorch, asked: process.env.LIBTORCH ?? null });
+    writeStamp('native', { digest, libtorch, asked: asked() });
   return libtorch;
 }
 
@@ -79,7 +87,7 @@ export function builtNative() {
   const stamp = readStamp('native');
   const standing =
     stamp !== null &&
-    stamp.asked === (process.env.LIBTORCH ?? null) &&
+    stamp.asked === asked() &&
     existsSync(join(stamp.libtorch, 'lib', 'libtorch_cpu.so')) &&
     existsSync(join(RELEASE, 'phantomgrad.node')) &&
     stamp.digest === digestOf(INPUTS, [stamp.libtorch]);
