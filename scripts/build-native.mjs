@@ -77,8 +77,7 @@ async function buildOnce({ out = RELEASE, config = 'Release', sanitize = '', def
   await run(process.execPath, [cmakeJs(), 'configure', ...common, ...settings], { cwd: root, env });
   await run(process.execPath, [cmakeJs(), 'build', ...common, ...settings, ...parallel], { cwd: root, env });
   copyResult(join(tree, config), out);
-  if (out === RELEASE && sanitize === '')
-    writeStamp('native', { digest, libtorch, asked: asked() });
+  if (out === RELEASE && sanitize === '') writeStamp('native', { digest, libtorch, asked: asked() });
   return libtorch;
 }
 
