@@ -1,6 +1,6 @@
 // Moments of the privacy loss of one step at complex orders, for the contour integral of the exact accountant.
 
-import { growthWithHeight, HEIGHTS, nodes, widestStep } from './nodes';
+import { growthWithHeight, heights, nodes, widestStep } from './nodes';
 
 const { Math } = globalThis; // a look-up of the global for every call is slow where globals are wrapped (vm, Jest)
 
@@ -17,8 +17,8 @@ export type Complex = readonly [number, number];
  */
 export function complexMoment(q: number, sigma: number, alpha: number, most: number): (t: number) => Complex {
   const growth = growthWithHeight(q, sigma, alpha);
-  let theta = HEIGHTS.at(-1)!;
-  for (const height of HEIGHTS) {
+  let theta = heights(sigma).at(-1)!;
+  for (const height of heights(sigma)) {
     const better =
       height < 1.3 && growth(height) <= 2 && widestStep(sigma, height, growth) > widestStep(sigma, theta, growth);
     if (better) theta = height;
@@ -41,8 +41,10 @@ export function complexMoment(q: number, sigma: number, alpha: number, most: num
       const y = Math.exp(a);
       const re = q * (Math.expm1(a) - 2 * y * Math.sin(theta / 2) ** 2); // q (y cos θ - 1)
       const im = q * y * Math.sin(theta);
-      lossRe[j] = Math.log1p(2 * re + re * re + im * im) / 2;
-      lossIm[j] = Math.atan2(im, 1 + re);
+      const rest = 1 - q + q * y * Math.cos(theta); // 1 + re, to the last digit where re is near -1
+      const near = re > -0.5 && re < 0.5;
+      lossRe[j] = near ? Math.log1p(2 * re + re * re + im * im) / 2 : Math.log(Math.hypot(rest, im));
+      lossIm[j] = Math.atan2(im, near ? 1 + re : rest);
     }
     logDensity[j] = -((x / sigma) ** 2) / 2;
     phaseRe[j] = norm * Math.cos(x * theta);

@@ -13,7 +13,8 @@ export const REACH = 9.6;
 export function privacyLoss(q: number, sigma: number, x: number): number {
   const a = (x - 0.5) / (sigma * sigma);
   if (a > 700 || q === 1) return Math.log(q) + a;
-  return Math.log1p(q * Math.expm1(a));
+  const v = q * Math.expm1(a);
+  return v < -0.5 ? Math.log(1 - q + q * Math.exp(a)) : Math.log1p(v); // 1 + v would lose digits near v = -1
 }
 
 /** The output x with privacy loss l, the inverse of {@link privacyLoss}; -Infinity at and below log(1 - q). */

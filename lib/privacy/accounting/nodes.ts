@@ -16,8 +16,14 @@ export interface Grid {
   readonly count: number;
 }
 
-/** Heights of contours, in units of σ²; the integrand is analytic up to π, where 1 - q + q e^{…} vanishes. */
-export const HEIGHTS = Array.from({ length: 24 }, (_, k) => 2.4 / Math.SQRT2 ** k);
+/**
+ * Heights of contours to choose from, in units of σ², falling. The integrand is analytic up to π, where 1 - q + q e^{…}
+ * vanishes; for large σ the density, which grows like e^{θ²σ²/2}, allows heights of about 1/σ only.
+ */
+export function heights(sigma: number): number[] {
+  const count = 24 + Math.ceil(2 * Math.log2(Math.max(1, sigma)));
+  return Array.from({ length: count }, (_, k) => 2.4 / Math.SQRT2 ** k);
+}
 
 /** The place of the highest point of -x²/(2σ²) + αL(x) for α < 0, where x = α · responsibility(x). */
 function lowPeak(q: number, sigma: number, alpha: number): number {
@@ -63,7 +69,8 @@ export function growthWithHeight(q: number, sigma: number, alpha: number): (thet
  */
 export function widestStep(sigma: number, theta: number, growth: (theta: number) => number): number {
   let step = 0;
-  for (const a of theta > 0 ? HEIGHTS.filter((height) => height <= theta) : HEIGHTS) {
+  for (const a of heights(sigma)) {
+    if (theta > 0 && a > theta) continue;
     step = Math.max(step, (2 * Math.PI * a * sigma * sigma) / (DIGITS + growth(theta + a)));
   }
   return step;
