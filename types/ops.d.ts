@@ -3271,6 +3271,9 @@ export interface AtenOps<Tensor> {
 
 /** Our operators. */
 export interface PhantomgradOps<Tensor> {
+  /** `phantomgrad::affine(Tensor input, Tensor? weight=None, Tensor? bias=None, int axis=-1) -> Tensor` */
+  affine(input: Tensor, weight?: Tensor | null, bias?: Tensor | null, axis?: Int): Tensor;
+  affine(input: Tensor, options?: { weight?: Tensor | null; bias?: Tensor | null; axis?: Int }): Tensor;
   /** `phantomgrad::attention(Tensor query, Tensor key, Tensor value, Tensor cu_seqlens, *, int heads=1, bool causal=True, float dropout=0., int seed=0, int step=0, int site=0, Tensor? sample_keys=None) -> Tensor` */
   attention(query: Tensor, key: Tensor, value: Tensor, cu_seqlens: Tensor, options?: { heads?: Int; causal?: boolean; dropout?: number; seed?: Int; step?: Int; site?: Int; sample_keys?: Tensor | null }): Tensor;
   /** `phantomgrad::book_accumulate(int book, Tensor factors) -> ()` */
@@ -3280,27 +3283,39 @@ export interface PhantomgradOps<Tensor> {
   /** `phantomgrad::book_backward(int book, Tensor loss, int token=0) -> ()` */
   book_backward(book: Int, loss: Tensor, token?: Int): void;
   book_backward(book: Int, loss: Tensor, options?: { token?: Int }): void;
-  /** `phantomgrad::book_check_attribution(int book, Tensor loss, int sample) -> str` */
-  book_check_attribution(book: Int, loss: Tensor, sample: Int): string;
+  /** `phantomgrad::book_check_attribution(int book, Tensor loss, int[] chosen) -> str` */
+  book_check_attribution(book: Int, loss: Tensor, chosen: readonly Int[]): string;
   /** `phantomgrad::book_detach(int book) -> ()` */
   book_detach(book: Int): void;
   /** `phantomgrad::book_discard(int book) -> ()` */
   book_discard(book: Int): void;
   /** `phantomgrad::book_gradient(int book) -> Tensor` */
   book_gradient(book: Int): Tensor;
+  /** `phantomgrad::book_materialise(int book, bool wanted) -> ()` */
+  book_materialise(book: Int, wanted: boolean): void;
   /** `phantomgrad::book_norms(int book) -> (Tensor, Tensor, Tensor)` */
   book_norms(book: Int): [Tensor, Tensor, Tensor];
   /** `phantomgrad::book_parameters_changed(int book) -> ()` */
   book_parameters_changed(book: Int): void;
+  /** `phantomgrad::book_set_groups(int book, int[] groups) -> ()` */
+  book_set_groups(book: Int, groups: readonly Int[]): void;
   /** `phantomgrad::book_unused(int book) -> int[]` */
   book_unused(book: Int): number[];
   /** `phantomgrad::book_want_norms(int book, bool wanted) -> ()` */
   book_want_norms(book: Int, wanted: boolean): void;
+  /** `phantomgrad::candidate_scores(Tensor hidden, Tensor table, Tensor candidates, Tensor? bias=None) -> Tensor` */
+  candidate_scores(hidden: Tensor, table: Tensor, candidates: Tensor, bias?: Tensor | null): Tensor;
+  candidate_scores(hidden: Tensor, table: Tensor, candidates: Tensor, options?: { bias?: Tensor | null }): Tensor;
   /** `phantomgrad::chacha20_block(Tensor key, int counter, Tensor nonce) -> Tensor` */
   chacha20_block(key: Tensor, counter: Int, nonce: Tensor): Tensor;
   /** `phantomgrad::clipped_sum(Tensor activations, Tensor gradients, Tensor factors, Tensor cu_seqlens, bool bias=False) -> (Tensor, Tensor)` */
   clipped_sum(activations: Tensor, gradients: Tensor, factors: Tensor, cu_seqlens: Tensor, bias?: boolean): [Tensor, Tensor];
   clipped_sum(activations: Tensor, gradients: Tensor, factors: Tensor, cu_seqlens: Tensor, options?: { bias?: boolean }): [Tensor, Tensor];
+  /** `phantomgrad::convolution(Tensor input, Tensor weight, Tensor? bias, int[] stride, int[] padding, int[] dilation, int groups=1) -> Tensor` */
+  convolution(input: Tensor, weight: Tensor, bias?: Tensor | null, stride: readonly Int[], padding: readonly Int[], dilation: readonly Int[], groups?: Int): Tensor;
+  convolution(input: Tensor, weight: Tensor, options: { bias?: Tensor | null; stride: readonly Int[]; padding: readonly Int[]; dilation: readonly Int[]; groups?: Int }): Tensor;
+  /** `phantomgrad::declare_use(Tensor output, Tensor parameter, *, Tensor? left=None, Tensor? right=None, Tensor? ids=None, float scale=1.) -> Tensor` */
+  declare_use(output: Tensor, parameter: Tensor, options?: { left?: Tensor | null; right?: Tensor | null; ids?: Tensor | null; scale?: number }): Tensor;
   /** `phantomgrad::dropout(Tensor input, float p, *, int seed, int step, int site, Tensor cu_seqlens, Tensor sample_keys) -> Tensor` */
   dropout(input: Tensor, p: number, options: { seed: Int; step: Int; site: Int; cu_seqlens: Tensor; sample_keys: Tensor }): Tensor;
   /** `phantomgrad::embedding(Tensor ids, Tensor weight, int padding_id=-1, float scale=1.) -> Tensor` */
@@ -3318,9 +3333,9 @@ export interface PhantomgradOps<Tensor> {
   /** `phantomgrad::layer_norm(Tensor input, Tensor weight, Tensor? bias=None, float eps=1.0000000000000001e-05) -> Tensor` */
   layer_norm(input: Tensor, weight: Tensor, bias?: Tensor | null, eps?: number): Tensor;
   layer_norm(input: Tensor, weight: Tensor, options?: { bias?: Tensor | null; eps?: number }): Tensor;
-  /** `phantomgrad::linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor` */
-  linear(input: Tensor, weight: Tensor, bias?: Tensor | null): Tensor;
-  linear(input: Tensor, weight: Tensor, options?: { bias?: Tensor | null }): Tensor;
+  /** `phantomgrad::linear(Tensor input, Tensor weight, Tensor? bias=None, *, bool transposed=False) -> Tensor` */
+  linear(input: Tensor, weight: Tensor, bias?: Tensor | null, options?: { transposed?: boolean }): Tensor;
+  linear(input: Tensor, weight: Tensor, options?: { bias?: Tensor | null; transposed?: boolean }): Tensor;
   /** `phantomgrad::noise_normals(int noise_source, int count) -> Tensor` */
   noise_normals(noise_source: Int, count: Int): Tensor;
   /** `phantomgrad::noise_source_create(int? insecure_seed=None) -> int` */
@@ -3358,6 +3373,8 @@ export interface PhantomgradOps<Tensor> {
   /** `phantomgrad::reference_softmax_head(Tensor hidden, Tensor table, Tensor targets, Tensor weights, Tensor? bias, Tensor cu_seqlens, *, float scale=1., float label_smoothing=0., Tensor? live=None) -> Tensor[]` */
   reference_softmax_head(hidden: Tensor, table: Tensor, targets: Tensor, weights: Tensor, bias?: Tensor | null, cu_seqlens: Tensor, options?: { scale?: number; label_smoothing?: number; live?: Tensor | null }): Tensor[];
   reference_softmax_head(hidden: Tensor, table: Tensor, targets: Tensor, weights: Tensor, options: { bias?: Tensor | null; cu_seqlens: Tensor; scale?: number; label_smoothing?: number; live?: Tensor | null }): Tensor[];
+  /** `phantomgrad::set_batch(int token) -> ()` */
+  set_batch(token: Int): void;
   /** `phantomgrad::set_segments(Tensor? cu_seqlens, int token=0) -> ()` */
   set_segments(cu_seqlens?: Tensor | null, token?: Int): void;
   set_segments(options?: { cu_seqlens?: Tensor | null; token?: Int }): void;

@@ -37,8 +37,10 @@ void Book::record(int64_t slot, UsePtr use) {
            ". The first dimension of an input must be the batch, or nn.withSegments must say which rows belong to "
            "which sample; expand inputs of shape [1, T] to the batch.");
   const int64_t token = use->segments().token();
-  PG_CHECK(phase_ == Phase::checking || token_ == 0 || token == 0 || token == token_, "ERR_BATCH_NOT_SAMPLED",
-           "step: the loss was computed from another batch than the one that the sampler drew.");
+  PG_CHECK(phase_ == Phase::checking || token_ == 0 || token == token_, "ERR_BATCH_NOT_SAMPLED", "step: parameter ",
+           name(slot),
+           " was used for another batch than the one that the sampler drew last. Compute the loss after the batch was "
+           "handed out, in the segments of that batch (nn.withSegments(nn.Segments.of(batch), ...)).");
   slots_[static_cast<size_t>(slot)].uses.push_back(std::move(use));
 }
 
@@ -70,28 +72,40 @@ void Book::backward(const at::Tensor& loss, int64_t token) {
   run_backward(loss, at::ones_like(loss), Phase::recording, false);
 }
 
-std::string Book::check_attribution(const at::Tensor& loss, int64_t sample) {
-  PG_CHECK(loss.dim() == 1 && sample >= 0 && sample < loss.size(0), "ERR_LOSS_SHAPE",
+std::string Book::check_attribution(const at::Tensor& loss, const std::vector<int64_t>& chosen) {
+  PG_CHECK(loss.dim() == 1 && loss.size(0) == static_cast<int64_t>(chosen.size()), "ERR_LOSS_SHAPE",
            "step: the loss must have one entry a sample, got shape ", loss.sizes(), ".");
-  const at::Tensor seed = at::zeros_like(loss);
-  seed[sample].fill_(1);
-  run_backward(loss, seed, Phase::checking, true);
+  const at::Tensor seed = at::zeros_like(loss, at::TensorOptions().dtype(at::kDouble));
+  for (size_t b = 0; b < chosen.size(); ++b) seed.mutable_data_ptr<double>()[b] = chosen[b] != 0;
+  run_backward(loss, seed.to(loss.scalar_type()), Phase::checking, true);
   const at::Tensor losses = loss.detach().to(at::kDouble).contiguous();
   std::string complaint;
   for (size_t slot = 0; slot < slots_.size() && complaint.empty(); ++slot) {
     std::vector<double> products(static_cast<size_t>(samples_), 0.0);
     for (const UsePtr& use : slots_[slot].uses) use->add_row_products(products.data());
-    for (int64_t b = 0; b < samples_ && complaint.empty(); ++b) {
+    for (size_t b = 0; b < products.size() && complaint.empty(); ++b) {
       // 0 * NaN is NaN: a sample that is not finite by itself is no witness.
-      const bool finite =
-          std::isfinite(losses.const_data_ptr<double>()[b]) && std::isfinite(products[static_cast<size_t>(b)]);
-      if (b != sample && finite && products[static_cast<size_t>(b)] != 0)
-        complaint = c10::str("the gradient of sample ", sample, " reached parameter ", names_[slot],
-                             " through the rows of sample ", b);
+      const bool finite = std::isfinite(losses.const_data_ptr<double>()[b]) && std::isfinite(products[b]);
+      if (chosen[b] == 0 && finite && products[b] != 0)
+        complaint =
+            c10::str("the losses of other samples reached parameter ", names_[slot], " through the rows of sample ", b);
     }
   }
   discard();
   return complaint;
+}
+
+void Book::set_groups(std::vector<int64_t> groups) {
+  PG_CHECK(static_cast<int64_t>(groups.size()) == size(), "ERR_INVALID_ARGUMENT", "groups: expected one for each of ",
+           size(), " parameters, got ", groups.size(), ".");
+  const int64_t count = 1 + *std::max_element(groups.begin(), groups.end());
+  for (int64_t g = 0; g < count; ++g)
+    PG_CHECK(std::find(groups.begin(), groups.end(), g) != groups.end(), "ERR_INVALID_ARGUMENT", "groups: none of the ",
+             size(), " parameters is in group ", g, " of ", count, ".");
+  PG_CHECK(*std::min_element(groups.begin(), groups.end()) == 0, "ERR_INVALID_ARGUMENT", "groups: numbers start at 0.");
+  discard();
+  groups_ = std::move(groups);
+  group_count_ = count;
 }
 
 int64_t Book::left(int64_t slot) const {
@@ -100,68 +114,74 @@ int64_t Book::left(int64_t slot) const {
 }
 
 Book::Norms Book::norms() {
-  const auto samples = static_cast<size_t>(samples_);
-  Norms result{std::vector<double>(samples, 0.0), std::vector<double>(samples, 0.0),
+  const auto samples = static_cast<size_t>(samples_), groups = static_cast<size_t>(group_count_);
+  Norms result{std::vector<double>(groups * samples, 0.0), std::vector<double>(groups * samples, 0.0),
                std::vector<double>(slots_.size() * samples, 0.0)};
   std::vector<std::vector<double>> bounds(slots_.size());
   for (size_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];
     if (slot.uses.empty()) continue;
-    const int64_t rows = left(static_cast<int64_t>(i));
-    slot.record = make_record(rows, rows == 0 ? 0 : parameters_[i].numel() / rows, slot.uses);
+    const int64_t rows = left(static_cast<int64_t>(i)), columns = rows == 0 ? 0 : parameters_[i].numel() / rows;
+    slot.record = materialise_ ? mixed_record(rows, columns, slot.uses) : make_record(rows, columns, slot.uses);
     SampleNorms norms = slot.record->norms();
     std::copy(norms.norm2.begin(), norms.norm2.end(),
               result.parameter_norm2.begin() + static_cast<int64_t>(i * samples));
     bounds[i] = std::move(norms.bound);
   }
   refine(result, bounds);
-  for (size_t b = 0; b < samples; ++b) {
-    double square = 0, bound2 = 0;
-    for (size_t i = 0; i < slots_.size(); ++i) {
-      square += result.parameter_norm2[i * samples + b];
-      if (!bounds[i].empty()) bound2 += bounds[i][b] * bounds[i][b];
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    if (bounds[i].empty()) continue;
+    const auto at = static_cast<size_t>(groups_[i]) * samples;
+    for (size_t b = 0; b < samples; ++b) {
+      result.norm[at + b] += result.parameter_norm2[i * samples + b];
+      result.bound[at + b] += bounds[i][b] * bounds[i][b];
     }
-    result.norm[b] = std::sqrt(square);
-    result.bound[b] = std::sqrt(bound2) * (1 + 0x1p-45);
   }
+  for (double& norm : result.norm) norm = std::sqrt(norm);
+  for (double& bound : result.bound) bound = std::sqrt(bound) * (1 + 0x1p-45);
   return result;
 }
 
-// Where certificates add too much to a sample's norm, the parameters at fault are formed in float64.
+// Where certificates add too much to a group's norm, the parameters at fault are formed in float64.
 void Book::refine(Norms& norms, std::vector<std::vector<double>>& bounds) {
   const auto samples = static_cast<size_t>(samples_);
+  const auto excess = [&](size_t i, size_t b) {
+    return bounds[i][b] * bounds[i][b] - norms.parameter_norm2[i * samples + b];
+  };
   std::vector<double> gradient;
   std::vector<std::vector<double>> products(slots_.size());
-  for (size_t b = 0; b < samples; ++b) {
-    double square = 0, excess = 0;
-    for (size_t i = 0; i < slots_.size(); ++i) {
-      if (bounds[i].empty()) continue;
-      square += norms.parameter_norm2[i * samples + b];
-      excess += bounds[i][b] * bounds[i][b] - norms.parameter_norm2[i * samples + b];
-    }
-    if (!(excess > 2 * kSlack * square) || !std::isfinite(excess)) continue;
-    for (size_t i = 0; i < slots_.size(); ++i) {
-      if (bounds[i].empty()) continue;
-      double& norm2 = norms.parameter_norm2[i * samples + b];
-      if (bounds[i][b] * bounds[i][b] - norm2 <= kSlack * square / static_cast<double>(slots_.size())) continue;
-      Slot& slot = slots_[i];
-      if (products[i].empty()) {
-        products[i].assign(samples, 0.0);
-        for (const UsePtr& use : slot.uses) use->add_row_products(products[i].data());
+  for (int64_t group = 0; group < group_count_; ++group) {
+    std::vector<size_t> members;
+    for (size_t i = 0; i < slots_.size(); ++i)
+      if (groups_[i] == group && !bounds[i].empty()) members.push_back(i);
+    for (size_t b = 0; b < samples; ++b) {
+      double square = 0, added = 0;
+      for (const size_t i : members) {
+        square += norms.parameter_norm2[i * samples + b];
+        added += excess(i, b);
       }
-      gradient.resize(static_cast<size_t>(parameters_[i].numel()));
-      const ExactNorm exact = exact_norm(slot.uses, static_cast<int64_t>(b), products[i][b], gradient);
-      norm2 = exact.norm2;
-      bounds[i][b] = exact.bound;
-      if (slot.exact.empty()) slot.exact.assign(samples, 0);
-      slot.exact[b] = 1;
+      if (!(added > 2 * kSlack * square) || !std::isfinite(added)) continue;
+      for (const size_t i : members) {
+        if (excess(i, b) <= kSlack * square / static_cast<double>(members.size())) continue;
+        Slot& slot = slots_[i];
+        if (products[i].empty()) {
+          products[i].assign(samples, 0.0);
+          for (const UsePtr& use : slot.uses) use->add_row_products(products[i].data());
+        }
+        gradient.resize(static_cast<size_t>(parameters_[i].numel()));
+        const ExactNorm exact = exact_norm(slot.uses, static_cast<int64_t>(b), products[i][b], gradient);
+        norms.parameter_norm2[i * samples + b] = exact.norm2;
+        bounds[i][b] = exact.bound;
+        if (slot.exact.empty()) slot.exact.assign(samples, 0);
+        slot.exact[b] = 1;
+      }
     }
   }
 }
 
 void Book::accumulate(std::vector<double> factors) {
-  PG_CHECK(static_cast<int64_t>(factors.size()) == samples_, "ERR_INVALID_ARGUMENT", "accumulate: expected ", samples_,
-           " factors, got ", factors.size(), ".");
+  PG_CHECK(static_cast<int64_t>(factors.size()) == group_count_ * samples_, "ERR_INVALID_ARGUMENT",
+           "accumulate: expected ", group_count_, " x ", samples_, " factors, got ", factors.size(), ".");
   for (double& factor : factors)
     if (!std::isfinite(factor)) factor = 0;
   double* sum = sum_.mutable_data_ptr<double>();
@@ -169,11 +189,12 @@ void Book::accumulate(std::vector<double> factors) {
     Slot& slot = slots_[i];
     if (slot.uses.empty()) continue;
     double* part = sum + offsets_[i];
+    const auto first = factors.begin() + groups_[i] * samples_;
+    std::vector<double> rest(first, first + samples_);
     if (slot.record == nullptr) {
-      for (const UsePtr& use : slot.uses) use->accumulate(factors.data(), part);
+      for (const UsePtr& use : slot.uses) use->accumulate(rest.data(), part);
       continue;
     }
-    std::vector<double> rest = factors;
     std::vector<double> gradient;
     for (size_t b = 0; b < rest.size(); ++b) {
       const bool exact = !slot.exact.empty() && slot.exact[b];

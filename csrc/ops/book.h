@@ -33,6 +33,11 @@ class Book : public std::enable_shared_from_this<Book> {
   /// Whether per-sample norms will be asked for. Operators keep other factors without them.
   bool norms_wanted() const { return norms_wanted_; }
   void want_norms(bool wanted) { norms_wanted_ = wanted; }
+  /// Group of each parameter, 0 .. G - 1, every one used: norms, bounds and factors are per group. At first one group.
+  void set_groups(std::vector<int64_t> groups);
+  int64_t groups() const { return group_count_; }
+  /// Forms every per-sample gradient in float64 instead of working with factors: slow, for verification.
+  void materialise(bool wanted) { materialise_ = wanted; }
 
   Phase phase() const { return phase_; }
   /// Whether this thread runs the backward pass of a book.
@@ -49,15 +54,17 @@ class Book : public std::enable_shared_from_this<Book> {
   /// One backward pass with ones over the 1-D `loss`, recording uses. With a `token`, a use that was made in the scope
   /// of another batch is refused (ERR_BATCH_NOT_SAMPLED).
   void backward(const at::Tensor& loss, int64_t token);
-  /// A backward pass for `sample` alone: empty when every use belongs to its rows, else the complaint. Keeps the graph.
-  std::string check_attribution(const at::Tensor& loss, int64_t sample);
+  /// A backward pass for the samples with chosen[b] != 0 alone: empty when every use belongs to their rows, else the
+  /// complaint. Keeps the graph.
+  std::string check_attribution(const at::Tensor& loss, const std::vector<int64_t>& chosen);
 
   struct Norms {
-    std::vector<double> norm, bound;      // [B]
+    std::vector<double> norm, bound;      // [groups, B]
     std::vector<double> parameter_norm2;  // [parameters, B]
   };
   Norms norms();
-  /// Adds sum_b factors[b] G_b to sum() and drops the uses. A factor that is not finite counts as 0.
+  /// Adds sum_b factors[g, b] G_b of the parameters of each group g to sum() and drops the uses. A factor that is not
+  /// finite counts as 0.
   void accumulate(std::vector<double> factors);
   void discard();
   /// Slots without a use in the last backward pass.
@@ -84,6 +91,9 @@ class Book : public std::enable_shared_from_this<Book> {
   bool norms_wanted_ = true;
   Phase phase_ = Phase::closed;
   int64_t samples_ = 0, token_ = 0;
+  std::vector<int64_t> groups_;  // [parameters]
+  int64_t group_count_ = 1;
+  bool materialise_ = false;
   std::vector<Slot> slots_;
 };
 

@@ -85,6 +85,7 @@ std::shared_ptr<Book> Book::attach(std::vector<at::Tensor> parameters, std::vect
   book->parameters_ = std::move(parameters);
   book->names_ = std::move(names);
   book->slots_.resize(book->parameters_.size());
+  book->groups_.assign(book->parameters_.size(), 0);
   book->offsets_.push_back(0);
   const std::lock_guard<std::mutex> lock(registry().mutex);
   for (size_t i = 0; i < book->parameters_.size(); ++i) {
@@ -122,6 +123,7 @@ void Book::detach() {
     p.set_data(p.detach().clone());
   }
   parameters_.clear();
+  groups_.clear();
   slots_.clear();
 }
 

@@ -54,19 +54,23 @@ void book_detach(int64_t id) {
 
 at::Tensor book_gradient(int64_t id) { return find(id)->sum(); }
 
+void book_set_groups(int64_t id, at::IntArrayRef groups) { find(id)->set_groups(groups.vec()); }
+
+void book_materialise(int64_t id, bool wanted) { find(id)->materialise(wanted); }
+
 void book_want_norms(int64_t id, bool wanted) { find(id)->want_norms(wanted); }
 
 void book_backward(int64_t id, const at::Tensor& loss, int64_t token) { find(id)->backward(loss, token); }
 
-std::string book_check_attribution(int64_t id, const at::Tensor& loss, int64_t sample) {
-  return find(id)->check_attribution(loss, sample);
+std::string book_check_attribution(int64_t id, const at::Tensor& loss, at::IntArrayRef chosen) {
+  return find(id)->check_attribution(loss, chosen.vec());
 }
 
 std::tuple<at::Tensor, at::Tensor, at::Tensor> book_norms(int64_t id) {
   const auto book = find(id);
   const Book::Norms norms = book->norms();
-  const auto samples = static_cast<int64_t>(norms.norm.size());
-  return {doubles(norms.norm, {samples}), doubles(norms.bound, {samples}),
+  const int64_t groups = book->groups(), samples = static_cast<int64_t>(norms.norm.size()) / groups;
+  return {doubles(norms.norm, {groups, samples}), doubles(norms.bound, {groups, samples}),
           doubles(norms.parameter_norm2, {book->size(), samples})};
 }
 

@@ -10,46 +10,51 @@
 
 namespace phantomgrad {
 
-IndexUse::IndexUse(SegmentsPtr segments, at::Tensor ids, at::Tensor gradient, double scale, int64_t padding_id)
-    : Use(std::move(segments)),
+IndexUse::IndexUse(SegmentsPtr entries, at::Tensor ids, at::Tensor rows, at::Tensor coefficients, double scale,
+                   int64_t padding_id)
+    : Use(std::move(entries)),
       ids_(std::move(ids)),
-      gradient_(std::move(gradient)),
+      rows_(std::move(rows)),
+      coefficients_(std::move(coefficients)),
       first_id_(ids_.const_data_ptr<int64_t>()),
       scale_(scale),
-      padding_id_(padding_id) {}
+      padding_id_(padding_id),
+      fan_(rows_.size(0) == 0 ? 1 : ids_.numel() / rows_.size(0)) {}
 
 void IndexUse::add_row_products(double* out) const {
-  with_floating("embedding", gradient_, [&](auto zero) {
+  with_floating("embedding", rows_, [&](auto zero) {
     using T = decltype(zero);
-    const T* u = gradient_.const_data_ptr<T>();
+    const T* last = nullptr;
+    double norm = 0;
     for (int64_t b = 0; b < samples(); ++b)
-      for (int64_t t = segments().first(b); t < segments().first(b + 1); ++t)
-        if (counts(t)) out[b] += std::abs(scale_) * row_norm(u + t * dim(), dim());
+      for (int64_t e = segments().first(b); e < segments().first(b + 1); ++e) {
+        if (!counts(e)) continue;
+        if (row<T>(e) != last) norm = row_norm(last = row<T>(e), dim());
+        out[b] += std::abs(weight<T>(e)) * norm;
+      }
   });
 }
 
 void IndexUse::materialise(int64_t sample, double* gradient) const {
-  with_floating("embedding", gradient_, [&](auto zero) {
+  with_floating("embedding", rows_, [&](auto zero) {
     using T = decltype(zero);
-    const T* u = gradient_.const_data_ptr<T>();
-    for (int64_t t = segments().first(sample); t < segments().first(sample + 1); ++t)
-      if (counts(t)) PG_CALL((add_scaled<T>), gradient + ids()[t] * dim(), scale_, u + t * dim(), dim());
+    for (int64_t e = segments().first(sample); e < segments().first(sample + 1); ++e)
+      if (counts(e)) PG_CALL((add_scaled<T>), gradient + ids()[e] * dim(), weight<T>(e), row<T>(e), dim());
   });
 }
 
 void IndexUse::accumulate(const double* factors, double* sum) const {
-  with_floating("embedding", gradient_, [&](auto zero) {
+  with_floating("embedding", rows_, [&](auto zero) {
     using T = decltype(zero);
-    const T* u = gradient_.const_data_ptr<T>();
     const int64_t d = dim(), threads = cpu::thread_count();
     // Each thread owns the ids of one residue class: no two threads meet in a row, and the order of rows is fixed.
     cpu::parallel_for(0, threads, 1, [&](int64_t first, int64_t last) {
       for (int64_t b = 0; b < samples(); ++b) {
         if (factors[b] == 0) continue;
-        for (int64_t t = segments().first(b); t < segments().first(b + 1); ++t) {
-          const int64_t owner = ids()[t] % threads;
-          if (owner >= first && owner < last && counts(t))
-            PG_CALL((add_scaled<T>), sum + ids()[t] * d, factors[b] * scale_, u + t * d, d);
+        for (int64_t e = segments().first(b); e < segments().first(b + 1); ++e) {
+          const int64_t owner = ids()[e] % threads;
+          if (owner >= first && owner < last && counts(e))
+            PG_CALL((add_scaled<T>), sum + ids()[e] * d, factors[b] * weight<T>(e), row<T>(e), d);
         }
       }
     });
@@ -57,7 +62,13 @@ void IndexUse::accumulate(const double* factors, double* sum) const {
 }
 
 UsePtr index_use(SegmentsPtr segments, at::Tensor ids, at::Tensor gradient, double scale, int64_t padding_id) {
-  return std::make_unique<IndexUse>(std::move(segments), ids.contiguous(), gradient.contiguous(), scale, padding_id);
+  return std::make_unique<IndexUse>(std::move(segments), ids.contiguous(), gradient.contiguous(), at::Tensor(), scale,
+                                    padding_id);
+}
+
+UsePtr candidate_use(SegmentsPtr segments, at::Tensor ids, at::Tensor rows, at::Tensor coefficients, double scale) {
+  return std::make_unique<IndexUse>(widen(*segments, ids.size(-1)), ids.contiguous(), rows.contiguous(),
+                                    coefficients.contiguous(), scale, -1);
 }
 
 }  // namespace phantomgrad

@@ -54,8 +54,8 @@ class LayerNorm final : public Operation {
       });
     });
     if (sink.needs(0)) sink.gradient(0, dx);
-    if (sink.needs(1)) sink.use(1, inputs[1], stored_use(d_gamma));
-    if (sink.needs(2)) sink.use(2, inputs[2], stored_use(d_beta));
+    if (sink.needs(1)) sink.use(1, inputs[1], stored_use(d_gamma, segments_->token()));
+    if (sink.needs(2)) sink.use(2, inputs[2], stored_use(d_beta, segments_->token()));
   }
 
  private:

@@ -1,4 +1,4 @@
-// y = x W^T + b. In the book: W has the dense rows (g, x), b the per-sample column sums of g.
+// y = x W^T + b, or x W + b. In the book: W has the dense rows (g, x) or (x, g), b the per-sample column sums of g.
 #include <ATen/ops/empty.h>
 
 #include "cpu/gemm.h"
@@ -28,21 +28,32 @@ void product(const T* in, int64_t rows, int64_t k, const T* matrix, int64_t n, c
   });
 }
 
+// W as the right factor of x W: [in, out]. Stored that way, or copied into `transposed`.
+template <class T>
+const T* right_factor(const at::Tensor& weight, bool as_is, Buffer<T>& transposed) {
+  if (as_is) return weight.const_data_ptr<T>();
+  const int64_t rows = weight.size(0), columns = weight.size(1);
+  transposed = Buffer<T>(rows * columns);
+  PG_CALL((transpose<T>), rows, columns, weight.const_data_ptr<T>(), columns, transposed.data(), rows);
+  return transposed.data();
+}
+
 class Linear final : public Operation {
  public:
+  explicit Linear(bool transposed) : transposed_(transposed) {}
+
   at::Tensor forward(const std::vector<at::Tensor>& inputs, const std::vector<BookEntry>&,
                      const std::vector<bool>& needed) override {
     const at::Tensor x = inputs[0].contiguous(), weight = inputs[1].contiguous();
-    const int64_t p = weight.size(0), d = weight.size(1), rows = row_count(x);
+    const int64_t d = x.size(-1), p = weight.numel() / d, rows = row_count(x);
     if (needed[1] || needed[2]) segments_ = segments_of("linear", rows, x.size(0));
     std::vector<int64_t> shape = x.sizes().vec();
     shape.back() = p;
     at::Tensor y = at::empty(shape, x.options());
     with_floating("linear", x, [&](auto zero) {
       using T = decltype(zero);
-      Buffer<T> transposed(p * d);
-      PG_CALL((transpose<T>), p, d, weight.const_data_ptr<T>(), d, transposed.data(), p);
-      product<T>(x.const_data_ptr<T>(), rows, d, transposed.data(), p,
+      Buffer<T> copy;
+      product<T>(x.const_data_ptr<T>(), rows, d, right_factor(weight, transposed_, copy), p,
                  inputs[2].defined() ? inputs[2].const_data_ptr<T>() : nullptr, y.mutable_data_ptr<T>());
     });
     return y;
@@ -50,18 +61,21 @@ class Linear final : public Operation {
 
   void backward(const std::vector<at::Tensor>& inputs, const at::Tensor& gradient, Sink& sink) override {
     const at::Tensor x = inputs[0].contiguous(), weight = inputs[1].contiguous();
-    const int64_t p = weight.size(0), d = weight.size(1), rows = row_count(x);
+    const int64_t d = x.size(-1), p = weight.numel() / d, rows = row_count(x);
     if (sink.needs(0)) {
       at::Tensor dx = at::empty(x.sizes(), x.options());
       with_floating("linear", x, [&](auto zero) {
         using T = decltype(zero);
-        product<T>(gradient.const_data_ptr<T>(), rows, p, weight.const_data_ptr<T>(), d, nullptr,
+        Buffer<T> copy;
+        product<T>(gradient.const_data_ptr<T>(), rows, p, right_factor(weight, !transposed_, copy), d, nullptr,
                    dx.mutable_data_ptr<T>());
       });
       sink.gradient(0, dx);
     }
-    if (sink.needs(2)) sink.use(2, inputs[2], stored_use(column_sums(gradient, p)));
-    if (sink.needs(1)) sink.use(1, weight, dense_use(segments_, gradient.view({rows, p}), x.view({rows, d})));
+    if (sink.needs(2)) sink.use(2, inputs[2], stored_use(column_sums(gradient, p), segments_->token()));
+    if (!sink.needs(1)) return;
+    const at::Tensor g = gradient.view({rows, p}), a = x.view({rows, d});
+    sink.use(1, weight, transposed_ ? dense_use(segments_, a, g) : dense_use(segments_, g, a));
   }
 
  private:
@@ -78,21 +92,28 @@ class Linear final : public Operation {
     return sums;
   }
 
+  bool transposed_;
   SegmentsPtr segments_;
 };
 
 }  // namespace
 
-at::Tensor linear(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias) {
-  PG_CHECK(weight.dim() == 2 && input.dim() >= 1 && input.size(-1) == weight.size(1), "ERR_INVALID_ARGUMENT",
-           "linear: expected input [..., in] and weight [out, in], got ", input.sizes(), " and ", weight.sizes(), ".");
+at::Tensor linear(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
+                  bool transposed) {
+  const char* layout = transposed ? "[in, out]" : "[out, in]";
+  PG_CHECK(weight.dim() == 2 && input.dim() >= 1 && input.size(-1) == weight.size(transposed ? 0 : 1),
+           "ERR_INVALID_ARGUMENT", "linear: expected input [..., in] and weight ", layout, ", got ", input.sizes(),
+           " and ", weight.sizes(), ".");
+  PG_CHECK(weight.numel() > 0, "ERR_INVALID_ARGUMENT", "linear: the weight must not be empty, got ", weight.sizes(),
+           ".");
   PG_CHECK(input.scalar_type() == weight.scalar_type(), "ERR_INVALID_ARGUMENT",
            "linear: input and weight must have one dtype, got ", input.scalar_type(), " and ", weight.scalar_type(),
            ".");
-  PG_CHECK(!bias.has_value() || (bias->dim() == 1 && bias->size(0) == weight.size(0) &&
+  const int64_t out = weight.size(transposed ? 1 : 0);
+  PG_CHECK(!bias.has_value() || (bias->dim() == 1 && bias->size(0) == out &&
                                  bias->scalar_type() == weight.scalar_type() && bias->is_contiguous()),
-           "ERR_INVALID_ARGUMENT", "linear: bias must be [", weight.size(0), "] of the weight's dtype.");
-  return tap(std::make_shared<Linear>(), {input, weight, bias.value_or(at::Tensor())});
+           "ERR_INVALID_ARGUMENT", "linear: bias must be [", out, "] of the weight's dtype.");
+  return tap(std::make_shared<Linear>(transposed), {input, weight, bias.value_or(at::Tensor())});
 }
 
 }  // namespace phantomgrad

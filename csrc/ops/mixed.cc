@@ -77,7 +77,7 @@ std::unique_ptr<Record> make_record(int64_t left, int64_t right, const std::vect
   }
   if (dense) return dense_record(left, right, uses);
   if (table) return table_record(left, right, uses);
-  if (stored) return stored_record(left, right, uses);
+  if (stored) return stored_record(uses);
   return mixed_record(left, right, uses);
 }
 

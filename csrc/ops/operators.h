@@ -10,7 +10,16 @@
 
 namespace phantomgrad {
 
-at::Tensor linear(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias);
+at::Tensor linear(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
+                  bool transposed);
+at::Tensor affine(const at::Tensor& input, const std::optional<at::Tensor>& weight,
+                  const std::optional<at::Tensor>& bias, int64_t axis);
+at::Tensor convolution(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
+                       at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation, int64_t groups);
+at::Tensor candidate_scores(const at::Tensor& hidden, const at::Tensor& table, const at::Tensor& candidates,
+                            const std::optional<at::Tensor>& bias);
+at::Tensor declare_use(const at::Tensor& output, const at::Tensor& parameter, const std::optional<at::Tensor>& left,
+                       const std::optional<at::Tensor>& right, const std::optional<at::Tensor>& ids, double scale);
 at::Tensor embedding(const at::Tensor& ids, const at::Tensor& weight, int64_t padding_id, double scale);
 at::Tensor layer_norm(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
                       double eps);
@@ -29,9 +38,11 @@ std::tuple<int64_t, at::Tensor> book_attach(const std::vector<at::Tensor>& param
                                             const std::vector<std::string>& names);
 void book_detach(int64_t book);
 at::Tensor book_gradient(int64_t book);
+void book_set_groups(int64_t book, at::IntArrayRef groups);
+void book_materialise(int64_t book, bool wanted);
 void book_want_norms(int64_t book, bool wanted);
 void book_backward(int64_t book, const at::Tensor& loss, int64_t token);
-std::string book_check_attribution(int64_t book, const at::Tensor& loss, int64_t sample);
+std::string book_check_attribution(int64_t book, const at::Tensor& loss, at::IntArrayRef chosen);
 std::tuple<at::Tensor, at::Tensor, at::Tensor> book_norms(int64_t book);
 void book_accumulate(int64_t book, const at::Tensor& factors);
 std::vector<int64_t> book_unused(int64_t book);

@@ -8,7 +8,7 @@ namespace {
 
 class PerSample final : public Operation {
  public:
-  explicit PerSample(int64_t samples) : samples_(samples) {}
+  explicit PerSample(int64_t samples) : samples_(samples), token_(scope_token()) {}
 
   at::Tensor forward(const std::vector<at::Tensor>& inputs, const std::vector<BookEntry>&,
                      const std::vector<bool>&) override {
@@ -19,11 +19,11 @@ class PerSample final : public Operation {
   }
 
   void backward(const std::vector<at::Tensor>& inputs, const at::Tensor& gradient, Sink& sink) override {
-    if (sink.needs(0)) sink.use(0, inputs[0], stored_use(gradient));
+    if (sink.needs(0)) sink.use(0, inputs[0], stored_use(gradient, token_));
   }
 
  private:
-  int64_t samples_;
+  int64_t samples_, token_;
 };
 
 }  // namespace

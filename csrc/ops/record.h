@@ -28,7 +28,7 @@ std::unique_ptr<Record> make_record(int64_t left, int64_t right, const std::vect
 
 std::unique_ptr<Record> dense_record(int64_t left, int64_t right, const std::vector<UsePtr>& uses);
 std::unique_ptr<Record> table_record(int64_t left, int64_t right, const std::vector<UsePtr>& uses);
-std::unique_ptr<Record> stored_record(int64_t left, int64_t right, const std::vector<UsePtr>& uses);
+std::unique_ptr<Record> stored_record(const std::vector<UsePtr>& uses);
 /// Any kinds together: forms each sample's gradient in float64. Exact and slow.
 std::unique_ptr<Record> mixed_record(int64_t left, int64_t right, const std::vector<UsePtr>& uses);
 

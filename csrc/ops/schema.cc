@@ -9,7 +9,18 @@ namespace {
 
 TORCH_LIBRARY_FRAGMENT(phantomgrad, m) {
   // Operators with a per-sample rule.
-  m.def("linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor", &linear);
+  m.def("linear(Tensor input, Tensor weight, Tensor? bias=None, *, bool transposed=False) -> Tensor", &linear);
+  m.def("affine(Tensor input, Tensor? weight=None, Tensor? bias=None, int axis=-1) -> Tensor", &affine);
+  m.def(
+      "convolution(Tensor input, Tensor weight, Tensor? bias, int[] stride, int[] padding, int[] dilation, int "
+      "groups=1) -> Tensor",
+      &convolution);
+  m.def("candidate_scores(Tensor hidden, Tensor table, Tensor candidates, Tensor? bias=None) -> Tensor",
+        &candidate_scores);
+  m.def(
+      "declare_use(Tensor output, Tensor parameter, *, Tensor? left=None, Tensor? right=None, Tensor? ids=None, "
+      "float scale=1.0) -> Tensor",
+      &declare_use);
   m.def("embedding(Tensor ids, Tensor weight, int padding_id=-1, float scale=1.0) -> Tensor", &embedding);
   m.def("layer_norm(Tensor input, Tensor weight, Tensor? bias=None, float eps=1e-05) -> Tensor", &layer_norm);
   m.def(
@@ -31,14 +42,17 @@ TORCH_LIBRARY_FRAGMENT(phantomgrad, m) {
 
   // Which rows belong to which sample, for this thread.
   m.def("set_segments(Tensor? cu_seqlens, int token=0) -> ()", &set_segments);
+  m.def("set_batch(int token) -> ()", &set_batch);
 
   // The gradient book.
   m.def("book_attach(Tensor[] parameters, str[] names) -> (int, Tensor)", &book_attach);
   m.def("book_detach(int book) -> ()", &book_detach);
   m.def("book_gradient(int book) -> Tensor", &book_gradient);
+  m.def("book_set_groups(int book, int[] groups) -> ()", &book_set_groups);
+  m.def("book_materialise(int book, bool wanted) -> ()", &book_materialise);
   m.def("book_want_norms(int book, bool wanted) -> ()", &book_want_norms);
   m.def("book_backward(int book, Tensor loss, int token=0) -> ()", &book_backward);
-  m.def("book_check_attribution(int book, Tensor loss, int sample) -> str", &book_check_attribution);
+  m.def("book_check_attribution(int book, Tensor loss, int[] chosen) -> str", &book_check_attribution);
   m.def("book_norms(int book) -> (Tensor, Tensor, Tensor)", &book_norms);
   m.def("book_accumulate(int book, Tensor factors) -> ()", &book_accumulate);
   m.def("book_unused(int book) -> int[]", &book_unused);

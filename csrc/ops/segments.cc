@@ -2,6 +2,7 @@
 #include "ops/segments.h"
 
 #include <ATen/ops/arange.h>
+#include <ATen/ops/mul.h>
 
 #include "error.h"
 
@@ -11,6 +12,11 @@ namespace {
 SegmentsPtr& current() {
   thread_local SegmentsPtr segments;
   return segments;
+}
+
+int64_t& current_batch() {
+  thread_local int64_t token = 0;
+  return token;
 }
 
 at::Tensor equal_shares(int64_t samples, int64_t rows_each) {
@@ -32,7 +38,23 @@ Segments::Segments(const at::Tensor& cu_seqlens, int64_t token) : token_(token) 
              offsets_[b], " then ", offsets_[b + 1], ".");
 }
 
-Segments::Segments(int64_t samples, int64_t rows_each) : Segments(equal_shares(samples, rows_each)) {}
+Segments::Segments(int64_t samples, int64_t rows_each, int64_t token)
+    : Segments(equal_shares(samples, rows_each), token) {}
+
+int64_t scope_rows() { return current() == nullptr ? -1 : current()->rows(); }
+
+SegmentsPtr widen(const Segments& segments, int64_t each) {
+  return std::make_shared<const Segments>(at::mul(segments.cu_seqlens(), each), segments.token());
+}
+
+void set_batch(int64_t token) { current_batch() = token; }
+
+int64_t batch_token() { return current_batch(); }
+
+int64_t scope_token() {
+  const SegmentsPtr& scope = current();
+  return scope != nullptr && scope->token() != 0 ? scope->token() : batch_token();
+}
 
 void set_segments(const std::optional<at::Tensor>& cu_seqlens, int64_t token) {
   current() = cu_seqlens.has_value() ? std::make_shared<const Segments>(*cu_seqlens, token) : nullptr;
@@ -44,12 +66,13 @@ SegmentsPtr segments_of(const char* operation, int64_t rows, int64_t first_dimen
              " rows, the input has ", rows,
              ". Open the segments that belong to this input with nn.withSegments, or expand the input to one row for "
              "each row of the batch.");
-    return scope;
+    if (scope->token() != 0 || batch_token() == 0) return scope;
+    return std::make_shared<const Segments>(scope->cu_seqlens(), batch_token());
   }
   const int64_t samples = first_dimension;
   PG_CHECK(samples == 0 ? rows == 0 : rows % samples == 0, "ERR_BATCH_DIMENSION", operation, ": ", rows,
            " rows cannot be shared equally by ", samples, " samples.");
-  return std::make_shared<const Segments>(samples, samples == 0 ? 0 : rows / samples);
+  return std::make_shared<const Segments>(samples, samples == 0 ? 0 : rows / samples, batch_token());
 }
 
 }  // namespace phantomgrad

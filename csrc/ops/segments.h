@@ -14,7 +14,7 @@ class Segments {
   /// `cu_seqlens`: int64 [B + 1] on the CPU, starting at 0, never falling. Refuses with ERR_BATCH_DIMENSION.
   explicit Segments(const at::Tensor& cu_seqlens, int64_t token = 0);
   /// `samples` samples of `rows_each` rows.
-  Segments(int64_t samples, int64_t rows_each);
+  Segments(int64_t samples, int64_t rows_each, int64_t token = 0);
 
   int64_t count() const { return count_; }
   int64_t rows() const { return offsets_[count_]; }
@@ -35,6 +35,19 @@ using SegmentsPtr = std::shared_ptr<const Segments>;
 
 /// Opens (or with std::nullopt closes) the surrounding scope of this thread.
 void set_segments(const std::optional<at::Tensor>& cu_seqlens, int64_t token);
+
+/// Rows of the surrounding scope, -1 without one.
+int64_t scope_rows();
+
+/// The same samples where each row has become `each` rows (a convolution's places, a row's candidates).
+SegmentsPtr widen(const Segments& segments, int64_t each);
+
+/// From now on, rows on this thread whose segments name no batch of their own come from batch `token`; 0: from none in
+/// particular.
+void set_batch(int64_t token);
+int64_t batch_token();
+/// The batch of the surrounding scope, or that of set_batch: for operators that see no rows.
+int64_t scope_token();
 
 /// The segmentation of `rows` rows of an operator's input whose first dimension is `first_dimension`: the surrounding
 /// scope, or without one `first_dimension` samples of equal share. Refuses with ERR_BATCH_DIMENSION, naming

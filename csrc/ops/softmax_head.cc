@@ -30,7 +30,8 @@ class SoftmaxHead final : public Operation {
 
   void backward(const std::vector<at::Tensor>& inputs, const at::Tensor& gradient, Sink& sink) override {
     if (sink.needs(0)) sink.gradient(0, scaled_rows(gradient, inputs[0].sizes()));
-    if (sink.needs(2)) sink.use(2, inputs[2], stored_use(at::mul(head_->d_bias, gradient.unsqueeze(1))));
+    if (sink.needs(2))
+      sink.use(2, inputs[2], stored_use(at::mul(head_->d_bias, gradient.unsqueeze(1)), head_->segments->token()));
     if (sink.needs(1)) sink.use(1, inputs[1], residual_use(head_, gradient));
   }
 

@@ -1,4 +1,5 @@
 // Per-sample gradients that are small enough to keep: norm layers, biases, perSample.
+#include <algorithm>
 #include <cmath>
 
 #include "cpu/reduce.h"
@@ -10,8 +11,8 @@ namespace {
 
 class StoredUse final : public Use {
  public:
-  explicit StoredUse(at::Tensor per_sample)
-      : Use(std::make_shared<const Segments>(per_sample.size(0), 1)), rows_(std::move(per_sample)) {}
+  StoredUse(at::Tensor per_sample, int64_t token)
+      : Use(std::make_shared<const Segments>(per_sample.size(0), 1, token)), rows_(std::move(per_sample)) {}
 
   UseKind kind() const override { return UseKind::stored; }
   int64_t width() const { return samples() == 0 ? 0 : rows_.numel() / samples(); }
@@ -49,34 +50,56 @@ class StoredUse final : public Use {
   at::Tensor rows_;
 };
 
-// One use: its rows are the gradients, so norm and bound are those of what will be added.
+// The rows are the gradients: norm and bound are those of what will be added. A recurrent bias has one use a time step.
 class StoredRecord final : public Record {
  public:
-  explicit StoredRecord(const StoredUse& use) : use_(use) {}
+  explicit StoredRecord(const std::vector<UsePtr>& uses) : uses_(uses) {
+    for (const UsePtr& use : uses) width_ = std::max(width_, static_cast<const StoredUse&>(*use).width());
+  }
 
   SampleNorms norms() override {
-    SampleNorms result;
-    for (int64_t b = 0; b < use_.samples(); ++b) {
-      const double square = use_.square(b);
-      result.norm2.push_back(square);
-      result.bound.push_back(std::sqrt(square) * (1 + 0x1p-40));
+    const int64_t samples = uses_.front()->samples();
+    SampleNorms result{std::vector<double>(static_cast<size_t>(samples)),
+                       std::vector<double>(static_cast<size_t>(samples))};
+    if (uses_.size() == 1) {
+      const auto& use = static_cast<const StoredUse&>(*uses_.front());
+      for (int64_t b = 0; b < samples; ++b) set(result, b, use.square(b), 0);
+      return result;
+    }
+    std::vector<double> products(static_cast<size_t>(samples), 0.0), gradient;
+    for (const UsePtr& use : uses_) use->add_row_products(products.data());
+    for (int64_t b = 0; b < samples; ++b) {
+      gradient.assign(static_cast<size_t>(width_), 0.0);
+      for (const UsePtr& use : uses_) use->materialise(b, gradient.data());
+      double square = 0;
+      for (const double x : gradient) square += x * x;
+      set(result, b, square, products[static_cast<size_t>(b)]);
     }
     return result;
   }
 
-  void accumulate(const double* factors, double* sum) override { use_.accumulate(factors, sum); }
+  void accumulate(const double* factors, double* sum) override {
+    for (const UsePtr& use : uses_) use->accumulate(factors, sum);
+  }
 
  private:
-  const StoredUse& use_;
+  // `products`: the size of the terms that may have cancelled, each rounded in float64.
+  void set(SampleNorms& norms, int64_t b, double square, double products) const {
+    norms.norm2[static_cast<size_t>(b)] = square;
+    norms.bound[static_cast<size_t>(b)] = std::sqrt(square) * (1 + rounding<double>(static_cast<double>(width_) + 8)) +
+                                          rounding<double>(static_cast<double>(uses_.size()) + 4) * products;
+  }
+
+  const std::vector<UsePtr>& uses_;
+  int64_t width_ = 0;
 };
 
 }  // namespace
 
-UsePtr stored_use(at::Tensor per_sample) { return std::make_unique<StoredUse>(per_sample.contiguous()); }
-
-std::unique_ptr<Record> stored_record(int64_t left, int64_t right, const std::vector<UsePtr>& uses) {
-  if (uses.size() != 1) return mixed_record(left, right, uses);
-  return std::make_unique<StoredRecord>(static_cast<const StoredUse&>(*uses[0]));
+UsePtr stored_use(at::Tensor per_sample, int64_t token) {
+  return std::make_unique<StoredUse>(per_sample.contiguous(), token);
 }
+
+std::unique_ptr<Record> stored_record(const std::vector<UsePtr>& uses) { return std::make_unique<StoredRecord>(uses); }
 
 }  // namespace phantomgrad

@@ -35,8 +35,7 @@ InputRows<T> sum_by_id(const std::vector<const IndexUse*>& uses, int64_t sample,
   std::vector<Row> rows;
   for (const IndexUse* use : uses)
     for (int64_t t = use->segments().first(sample); t < use->segments().first(sample + 1); ++t)
-      if (use->counts(t))
-        rows.push_back({use->ids()[t], use->gradient().template const_data_ptr<T>() + t * d, use->scale()});
+      if (use->counts(t)) rows.push_back({use->ids()[t], use->row<T>(t), use->weight<T>(t)});
   std::stable_sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.id < b.id; });
   InputRows<T> result;
   std::vector<double> sum(static_cast<size_t>(d));
@@ -66,7 +65,7 @@ class TableRecord final : public Record {
     for (const IndexUse* use : inputs_) use->add_row_products(in.data());
     if (output_ != nullptr) output_->add_row_products(out.data());
     SampleNorms result{std::vector<double>(size), std::vector<double>(size)};
-    const at::Tensor& like = output_ != nullptr ? output_->head().hidden : inputs_.front()->gradient();
+    const at::Tensor& like = output_ != nullptr ? output_->head().hidden : inputs_.front()->rows();
     with_floating("embedding", like, [&](auto zero) {
       using T = decltype(zero);
       cpu::parallel_for(0, samples, 1, [&](int64_t first, int64_t last) {

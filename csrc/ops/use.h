@@ -46,7 +46,9 @@ using UsePtr = std::unique_ptr<Use>;
 UsePtr dense_use(SegmentsPtr segments, at::Tensor gradient, at::Tensor input);
 /// Rows `gradient` [N, d] times `scale`, added to the table's rows ids[t]; ids equal to padding_id add nothing.
 UsePtr index_use(SegmentsPtr segments, at::Tensor ids, at::Tensor gradient, double scale, int64_t padding_id);
-/// Per-sample gradients [B, ...], one matrix row a sample.
-UsePtr stored_use(at::Tensor per_sample);
+/// Coefficients[n, k] times `rows` [N, d], added to the table's rows ids[n, k]: scores of K candidates a row.
+UsePtr candidate_use(SegmentsPtr segments, at::Tensor ids, at::Tensor rows, at::Tensor coefficients, double scale);
+/// Per-sample gradients [B, ...], one matrix row a sample; `token` of the batch that they were made from.
+UsePtr stored_use(at::Tensor per_sample, int64_t token);
 
 }  // namespace phantomgrad

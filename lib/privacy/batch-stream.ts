@@ -2,6 +2,7 @@
 
 import * as check from '../check';
 import { raise } from '../errors';
+import { enterBatch } from '../nn/segments';
 import type { DrawingSampler, RandomSource, Sampler } from './sampling';
 
 /** What an engine knows of a physical batch. */
@@ -59,6 +60,7 @@ export class BatchStream<B extends PhysicalBatch> {
     if (this.#outstanding === null) return;
     this.#outstanding = null;
     this.#consumed += 1;
+    enterBatch(null);
   }
 
   /** What was summed of an unfinished logical batch is lost: its batches are handed out again, from the first. */
@@ -86,6 +88,7 @@ export class BatchStream<B extends PhysicalBatch> {
       }
       const batch = this.#logical[this.#consumed] as Sampled<B>;
       this.#outstanding = batch;
+      enterBatch(batch);
       yield batch;
       if (this.#outstanding !== null) {
         raise('ERR_BATCH_NOT_SAMPLED', 'batches: the previous batch was not given to optimizer.step({ loss }).');

@@ -1,5 +1,7 @@
 // What the first steps have to show before an engine trusts a model: samples do not mix, and every parameter is used.
 
+import { randomBytes } from 'node:crypto';
+
 import type { Tensor } from '../tensor';
 import type { GradientBook } from './gradient-book';
 
@@ -15,15 +17,20 @@ export class FirstStepChecks {
   }
 
   /**
-   * One more backward pass for the first and the last sample of `loss`. A sample alone has nobody to mix with and shows nothing:
-   * the check then waits for a batch with two.
+   * Two more backward passes, for a random half of the samples and for the others: two samples that mix are told apart by every
+   * second draw. A sample alone has nobody to mix with and shows nothing: the check then waits for a batch with two.
    *
    * @throws ERR_SAMPLES_MIXED
    */
   attribution(book: GradientBook, loss: Tensor): void {
     const samples = loss.shape[0] as number;
     if (this.#apart || samples < 2) return;
-    for (const sample of [0, samples - 1]) book.checkAttribution(loss, sample);
+    const half = randomHalf(samples);
+    book.checkAttribution(loss, half);
+    book.checkAttribution(
+      loss,
+      half.map((chosen) => !chosen),
+    );
     this.#witnessed = true;
   }
 
@@ -47,4 +54,12 @@ export class FirstStepChecks {
     this.#complete = name === undefined;
     return name;
   }
+}
+
+// Half of the samples, the first and the last apart from each other: neighbours mix most often, and ends with ends.
+function randomHalf(samples: number): boolean[] {
+  const bytes = randomBytes(samples);
+  const half = Array.from(bytes, (byte) => byte % 2 === 0);
+  half[samples - 1] = half[0] !== true;
+  return half;
 }

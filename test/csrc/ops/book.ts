@@ -41,8 +41,8 @@ export class OpenBook {
     const [norm, bound, squares] = ops.book_norms(this.id);
     const rows = squares.toArray() as number[][];
     return {
-      norm: norm.toArray() as number[],
-      bound: bound.toArray() as number[],
+      norm: (norm.toArray() as number[][])[0] as number[],
+      bound: (bound.toArray() as number[][])[0] as number[],
       norm2: Object.fromEntries(this.names.map((name, slot) => [name, rows[slot] as number[]])),
     };
   }

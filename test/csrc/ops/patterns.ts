@@ -122,6 +122,13 @@ function plainAttention(q: Tensor, k: Tensor, v: Tensor): Tensor {
   return logits.softmax(1).matmul(v);
 }
 
+/** `[rows, 3]` ids, some of them equal. */
+const candidates = (s: Inputs): Tensor => aten.stack([s.targets, s.others, s.ids], 1);
+/** `[rows, 3, d]` */
+const spread = (x: Tensor): Tensor => aten.stack([x, x.sin(), x.mul(2)], 1);
+/** `[rows, 1, 3, d]` */
+const picture = (x: Tensor): Tensor => spread(x).unsqueeze(1);
+
 export const PATTERNS: readonly Pattern[] = [
   {
     name: 'a linear layer called twice',
@@ -220,6 +227,128 @@ export const PATTERNS: readonly Pattern[] = [
     },
     plain: ({ s, W }, sample) =>
       rowLoss(affine(sample.x, W!)).sum().mul(s!).add(W!.sin().sum().mul(sample.x.shape[0]!)),
+  },
+  {
+    name: 'one matrix from both sides',
+    shapes: (_, d) => ({ W: [d, d], b: [d] }),
+    ours: ({ W, b }, s) =>
+      bend(ops.linear(ops.linear(s.x, W!, b, { transposed: true }).tanh(), W!, b).add(ops.linear(s.x, W!)), s),
+    plain: ({ W, b }, s) => rowLoss(affine(s.x.matmul(W!).add(b!).tanh(), W!, b).add(affine(s.x, W!))).sum(),
+  },
+  {
+    name: 'a recurrence: every matrix and bias used three times',
+    shapes: (_, d) => ({ W: [d, d], U: [d, d], b: [d], c: [d] }),
+    ours: ({ W, U, b, c }, s) => {
+      let h = s.x.mul(0);
+      for (let t = 0; t < 3; t += 1)
+        h = ops
+          .linear(s.x.mul(t + 1), W!, b)
+          .add(ops.linear(h, U!, c))
+          .tanh();
+      return bend(h, s);
+    },
+    plain: ({ W, U, b, c }, s) => {
+      let h = s.x.mul(0);
+      for (let t = 0; t < 3; t += 1)
+        h = affine(s.x.mul(t + 1), W!, b)
+          .add(affine(h, U!, c))
+          .tanh();
+      return rowLoss(h).sum();
+    },
+  },
+  {
+    name: 'scales and shifts of features, and a learned scalar',
+    shapes: (_, d) => ({ gamma: [d], beta: [d], s: [] }),
+    ours: ({ gamma, beta, s: scalar }, s) =>
+      bend(ops.affine(ops.affine(ops.affine(s.x, gamma!, beta).tanh(), gamma!), scalar!), s),
+    plain: ({ gamma, beta, s: scalar }, s) => rowLoss(s.x.mul(gamma!).add(beta!).tanh().mul(gamma!).mul(scalar!)).sum(),
+  },
+  {
+    name: 'a scale of channels with places behind them',
+    shapes: () => ({ gamma: [3], beta: [3] }),
+    ours: ({ gamma, beta }, s) => bend(ops.affine(spread(s.x), gamma!, beta, 1).reshape([-1, 3 * s.x.shape[1]!]), s),
+    plain: ({ gamma, beta }, s) =>
+      rowLoss(
+        spread(s.x)
+          .mul(gamma!.view([3, 1]))
+          .add(beta!.view([3, 1]))
+          .reshape([-1, 3 * s.x.shape[1]!]),
+      ).sum(),
+  },
+  {
+    name: 'a convolution called twice, over the features of each row',
+    shapes: (_, d) => ({ K: [2, 2, Math.min(2, d)], b: [2] }),
+    ours: ({ K, b }, s) => {
+      const pair = s.x.unsqueeze(1).expand([-1, 2, -1]);
+      const pass = (x: Tensor): Tensor => ops.convolution(x, K!, b, [1], [1], [1]);
+      return bend(pass(pass(pair).tanh()).flatten(1), s);
+    },
+    plain: ({ K, b }, s) => {
+      const pair = s.x.unsqueeze(1).expand([-1, 2, -1]);
+      const pass = (x: Tensor): Tensor => aten.conv1d(x, K!, b, [1], [1], [1]);
+      return rowLoss(pass(pass(pair).tanh()).flatten(1)).sum();
+    },
+  },
+  {
+    name: 'a strided and a depthwise convolution in two dimensions',
+    shapes: (_, d) => ({ K: [4, 1, 2, d < 3 ? 1 : 3], b: [4], D: [4, 1, 2, 1], c: [4] }),
+    ours: ({ K, b, D, c }, s) => {
+      const y = ops.convolution(picture(s.x), K!, b, [2, 1], [1, 1], [1, 2]).tanh();
+      return bend(ops.convolution(y, D!, c, [1, 1], [1, 0], [1, 1], 4).flatten(1), s);
+    },
+    plain: ({ K, b, D, c }, s) => {
+      const y = aten.conv2d(picture(s.x), K!, b, [2, 1], [1, 1], [1, 2]).tanh();
+      return rowLoss(aten.conv2d(y, D!, c, [1, 1], [1, 0], [1, 1], 4).flatten(1)).sum();
+    },
+  },
+  {
+    name: 'sampled candidates of a tied table',
+    shapes: (M, d) => ({ E: [M, d], b: [M] }),
+    ours: ({ E, b }, s) => {
+      const h = ops.embedding(s.ids, E!, { scale: 2 }).add(s.x).tanh();
+      return bend(ops.candidate_scores(h, E!, candidates(s), b), s);
+    },
+    plain: ({ E, b }, s) => {
+      const h = lookUp(E!, s.ids).mul(2).add(s.x).tanh();
+      const chosen = lookUp(E!, candidates(s).flatten()).view([-1, 3, h.shape[1]!]);
+      const scores = chosen.matmul(h.unsqueeze(2)).squeeze(2);
+      return rowLoss(scores.add(b!.indexSelect(0, candidates(s).flatten()).view([-1, 3]))).sum();
+    },
+  },
+  {
+    name: 'declared uses from the left, from the right and by id',
+    shapes: (M, d) => ({ E: [M, d], W: [d, d] }),
+    ours: ({ E, W }, s) => {
+      const x = ops.declare_use(lookUp(E!.detach(), s.ids).mul(3), E!, { ids: s.ids, scale: 3 });
+      const y = ops.declare_use(x.matmul(W!.detach().t()), W!, { right: x }).tanh();
+      return bend(ops.declare_use(y.matmul(W!.detach()), W!, { left: y }), s);
+    },
+    plain: ({ E, W }, s) => rowLoss(affine(lookUp(E!, s.ids).mul(3), W!).tanh().matmul(W!)).sum(),
+  },
+  {
+    name: 'one table used in every way there is',
+    shapes: (M, d) => ({ E: [M, d] }),
+    ours: ({ E }, s) => {
+      const x = ops.embedding(s.ids, E!).add(s.x).tanh();
+      const own = ops
+        .per_sample(E!, s.at.length - 1)
+        .cos()
+        .sum([1, 2]);
+      const head = ourHead(x, E!, s, { smoothing: 0.1 });
+      return bend(ops.linear(x, E!), s)
+        .add(bend(ops.candidate_scores(x, E!, candidates(s)), s))
+        .add(head)
+        .add(own.mul(sampleSums(torch.ones([s.x.shape[0]!], { dtype: s.x.dtype }), s.at)));
+    },
+    plain: ({ E }, s) => {
+      const x = lookUp(E!, s.ids).add(s.x).tanh();
+      const chosen = lookUp(E!, candidates(s).flatten()).view([-1, 3, x.shape[1]!]);
+      return rowLoss(affine(x, E!))
+        .sum()
+        .add(rowLoss(chosen.matmul(x.unsqueeze(2)).squeeze(2)).sum())
+        .add(plainHead(x, E!, s, { smoothing: 0.1 }))
+        .add(E!.cos().sum().mul(s.x.shape[0]!));
+    },
   },
   {
     name: 'a Transformer block with a tied table',

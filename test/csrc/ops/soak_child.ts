@@ -47,7 +47,7 @@ for (let step = 1; step <= STEPS; step++) {
     const { at } = batch;
     const own = inputs(batch, D, 'float32');
     const value = inSegments(at, () => pattern.ours(parameters, own));
-    if (step % 10 === 0 && at.length > 1) ops.book_check_attribution(book.id, value, 0);
+    if (step % 10 === 0 && at.length > 1) ops.book_check_attribution(book.id, value, [1, ...at.slice(2).map(() => 0)]);
     const { bound } = book.backward(value).norms();
     book.accumulate([...clip.factors(Float64Array.from(bound))]);
     notFinite += ops.private_adam_(
