@@ -8,7 +8,7 @@ import { segmentsForDropout } from './dropout';
 import { type LayerOptions, sharedInitializer } from './initializer';
 import { Linear } from './linear';
 import { Module } from './module';
-import { currentSegments, Segments } from './segments';
+import { currentSegments, equalSegments } from './segments';
 
 export interface SelfAttentionOptions extends LayerOptions {
   /** Default 1; must divide `dim`. */
@@ -69,8 +69,8 @@ export class SelfAttention extends Module {
       .split(this.dim, -1) as [Tensor, Tensor, Tensor];
     const drop = this.training && this.dropout > 0;
     const open = currentSegments();
-    using own = open === null && !drop ? equalSegments(x) : null;
-    const segments = open ?? own ?? segmentsForDropout('SelfAttention');
+    using own = open === null && !drop ? equalSegments('SelfAttention', x) : null;
+    const segments = drop ? segmentsForDropout('SelfAttention') : (open ?? own!);
     const mixed = torch.ops.phantomgrad.attention(query, key, value, segments.cuSeqlens, {
       heads: this.heads,
       causal: this.causal,
@@ -81,16 +81,4 @@ export class SelfAttention extends Module {
     });
     return this.out.forward(mixed.view(x.shape));
   }
-}
-
-function equalSegments(x: Tensor): Segments {
-  const [samples = 0, rows = 0, ...rest] = x.shape;
-  if (rest.length !== 1) {
-    raise(
-      'ERR_BATCH_DIMENSION',
-      `SelfAttention: without open segments the input must be [samples, rows, dim], got [${x.shape.join(', ')}]. ` +
-        'Run the model inside nn.withSegments(segments, …) for packed rows.',
-    );
-  }
-  return Segments.equal(samples, rows);
 }

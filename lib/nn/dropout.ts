@@ -8,24 +8,27 @@ import { Module } from './module';
 import { currentSegments, type Segments } from './segments';
 
 /**
- * The surrounding segments, which hold the keys of the samples and the step.
- * @throws ERR_BATCH_DIMENSION without a scope
+ * The surrounding segments, which hold the records of the samples and the step.
+ *
+ * @throws ERR_BATCH_DIMENSION without a scope, or in one that does not know the records: with masks that hang on the place in the
+ *   batch, one record more or less changes the gradients of the others, and clipping no longer bounds what a record can do.
  */
 export function segmentsForDropout(operation: string): Segments {
-  return (
-    currentSegments() ??
-    raise(
-      'ERR_BATCH_DIMENSION',
-      `${operation}: dropout is keyed by sample and step, and no segments are open. Run the model inside ` +
-        'nn.withSegments(segments, …), or switch it to evaluation with eval().',
-    )
+  const segments = currentSegments();
+  if (segments?.keyed === true) return segments;
+  return raise(
+    'ERR_BATCH_DIMENSION',
+    `${operation}: dropout is keyed by record and step, and ` +
+      (segments === null
+        ? 'no segments are open. Run the model inside nn.withSegments(segments, …), '
+        : 'the open segments have no record ids. Give recordIds to the batch of Segments.of, or to Segments.equal, ') +
+      'or switch it to evaluation with eval().',
   );
 }
 
 /**
  * While training, sets each element to 0 with probability `p` and divides the others by 1 − p. The mask is a function
- * of
- * (seed, step, site, sample key, element of the sample); seed and site come from the initializer.
+ * of (seed, step, site, record, element of the sample); seed and site come from the initializer.
  */
 export class Dropout extends Module {
   readonly p: number;
@@ -44,7 +47,7 @@ export class Dropout extends Module {
 
   /**
    * @param x `[N, ...]` rows of the surrounding segments
-   * @throws ERR_BATCH_DIMENSION while training without segments
+   * @throws ERR_BATCH_DIMENSION while training without segments, or in segments without record ids
    */
   forward(x: Tensor): Tensor {
     if (!this.training || this.p === 0) return x;

@@ -19,14 +19,21 @@ export function batchToken(batch: object): number {
   return token;
 }
 
+/**
+ * From now on, rows in segments that name no batch come from `batch`; null: from none in particular. Engines call this for the
+ * batch that they hand out, so that a loss computed before, from another batch, is refused.
+ */
+export function enterBatch(batch: object | null): void {
+  torch.ops.phantomgrad.set_batch(batch === null ? 0 : batchToken(batch));
+}
+
 /** What {@link Segments.of} reads of a batch. */
 export interface SegmentedBatch {
   /** `[B + 1]` rows `offsets[b] .. offsets[b + 1]` belong to sample b. */
   readonly offsets: BigInt64Array;
   /**
-   * `[B]` record of each sample: dropout is keyed by it, so that packing does not change what is dropped. Without it the place in
-   * the batch is the key: then one record more or less changes what is dropped of the others, which no clipping bounds. Private
-   * training with dropout needs it.
+   * `[B]` record of each sample: dropout is keyed by it. Keyed by the place in the batch instead, one record more or less would
+   * change what is dropped of the others, which no clipping bounds. Dropout therefore refuses to train without it.
    */
   readonly recordIds?: ArrayLike<number>;
   /** Logical step, the other half of that key. */
@@ -39,6 +46,8 @@ export class Segments {
   readonly cuSeqlens: Tensor;
   /** `[B]` int64. */
   readonly sampleKeys: Tensor;
+  /** Whether samples are known by their records: dropout asks for it while training. */
+  readonly keyed: boolean;
   readonly samples: number;
   readonly rows: number;
 
@@ -55,6 +64,7 @@ export class Segments {
     if (recordIds !== undefined && recordIds.length !== this.samples) {
       raise('ERR_BATCH_DIMENSION', `Segments: expected ${this.samples} record ids, got ${recordIds.length}.`);
     }
+    this.keyed = recordIds !== undefined;
     const keys = BigInt64Array.from({ length: this.samples }, (_, b) => BigInt(recordIds?.[b] ?? b));
     this.cuSeqlens = keep(fromTypedArray(offsets, [offsets.length]));
     this.sampleKeys = keep(fromTypedArray(keys, [this.samples]));
@@ -66,19 +76,26 @@ export class Segments {
   }
 
   /**
-   * `samples` samples of `rowsEach` rows, for inputs without a batch object. Dropout needs another `step` for every
-   * step.
+   * `samples` samples of `rowsEach` rows, for inputs without a batch object. Dropout needs the record of each sample, and another
+   * `step` for every step.
    */
-  static equal(samples: number, rowsEach = 1, step = 0): Segments {
+  static equal(
+    samples: number,
+    rowsEach = 1,
+    { recordIds, step = 0 }: Pick<SegmentedBatch, 'recordIds' | 'step'> = {},
+  ): Segments {
     const offsets = BigInt64Array.from({ length: samples + 1 }, (_, b) => BigInt(b * rowsEach));
-    return new Segments(offsets, undefined, step, 0);
+    return new Segments(offsets, recordIds, step, 0);
   }
 
   /** One row a sample, of the same batch: for heads that read the last row of every sample. */
   single(): Segments {
     const offsets = BigInt64Array.from({ length: this.samples + 1 }, (_, b) => BigInt(b));
-    const keys = Array.from(this.sampleKeys.toTypedArray() as BigInt64Array, Number);
-    return new Segments(offsets, keys, this.step, this.token);
+    return new Segments(offsets, this.#recordIds(), this.step, this.token);
+  }
+
+  #recordIds(): number[] | undefined {
+    return this.keyed ? Array.from(this.sampleKeys.toTypedArray() as BigInt64Array, Number) : undefined;
   }
 
   dispose(): void {
@@ -89,6 +106,23 @@ export class Segments {
   [Symbol.dispose](): void {
     this.dispose();
   }
+}
+
+/**
+ * The segments of `[samples, rows, dim]` where no scope is open. They are the caller's to free.
+ *
+ * @throws ERR_BATCH_DIMENSION for any other number of dimensions: packed rows say nothing about samples.
+ */
+export function equalSegments(operation: string, x: Tensor): Segments {
+  const [samples = 0, rows = 0, ...rest] = x.shape;
+  if (rest.length !== 1) {
+    raise(
+      'ERR_BATCH_DIMENSION',
+      `${operation}: without open segments the input must be [samples, rows, dim], got [${x.shape.join(', ')}]. ` +
+        'Run the model inside nn.withSegments(segments, …) for packed rows.',
+    );
+  }
+  return Segments.equal(samples, rows);
 }
 
 let current: Segments | null = null;

@@ -49,7 +49,7 @@ test('another step, sample, site or seed gives another mask', () => {
 
 test('a share p is dropped and the rest scaled by 1/(1 − p), so that the mean stays', () => {
   const drop = new Dropout(0.2, { init: new Initializer(9) });
-  using segments = Segments.equal(100, 10);
+  using segments = Segments.equal(100, 10, { recordIds: Array.from({ length: 100 }, (_, b) => b) });
   const values = numbers(withSegments(segments, () => drop.forward(ones([1000, 20]))));
   expect(new Set(values)).toEqual(new Set([0, Math.fround(1 / 0.8)]));
   const kept = values.filter((value) => value > 0).length / values.length;
@@ -59,7 +59,7 @@ test('a share p is dropped and the rest scaled by 1/(1 − p), so that the mean 
 
 test('the gradient passes through the same mask', () => {
   const drop = new Dropout(0.5, { init: new Initializer(3) });
-  using segments = ragged([4, 4]);
+  using segments = ragged([4, 4], { keys: [1, 2] });
   const x = ones([8, 8], { requiresGrad: true });
   const out = withSegments(segments, () => drop.forward(x));
   out.sum().backward();
@@ -74,6 +74,35 @@ test('evaluation drops nothing and needs no segments; training without segments 
   const attention = new SelfAttention(4, { dropout: 0.5 });
   expect(() => attention.forward(ones([1, 2, 4]))).toThrow(expect.objectContaining({ code: 'ERR_BATCH_DIMENSION' }));
   expect(attention.eval().forward(ones([1, 2, 4])).shape).toEqual([1, 2, 4]);
+});
+
+test('training in segments without record ids is refused: the mask would hang on who else was drawn', () => {
+  const layers = [new Dropout(0.5), new SelfAttention(4, { dropout: 0.5 })];
+  using nameless = Segments.equal(2, 3);
+  using single = nameless.single();
+  expect([nameless.keyed, single.keyed]).toEqual([false, false]);
+  for (const layer of layers) {
+    expect(() => withSegments(nameless, () => layer.forward(ones([6, 4])))).toThrow(
+      expect.objectContaining({ code: 'ERR_BATCH_DIMENSION', message: expect.stringContaining('recordIds') }),
+    );
+    expect(() => withSegments(single, () => layer.forward(ones([2, 4])))).toThrow('recordIds');
+    layer.eval();
+    expect(withSegments(nameless, () => layer.forward(ones([6, 4]))).shape).toEqual([6, 4]);
+  }
+  using keyed = Segments.equal(2, 3, { recordIds: [7, 3], step: 5 });
+  expect([keyed.keyed, keyed.step, keyed.sampleKeys.toArray()]).toEqual([true, 5, [7, 3]]);
+  for (const layer of layers) withSegments(keyed, () => layer.train().forward(ones([6, 4])));
+});
+
+test('the mask of a record is the same with one record more in the batch', () => {
+  const drop = new Dropout(0.5, { init: new Initializer(1) });
+  const masked = (recordIds: number[]): number[][] => {
+    using segments = Segments.equal(recordIds.length, 2, { recordIds, step: 3 });
+    return withSegments(segments, () => drop.forward(ones([2 * recordIds.length, 8])))
+      .view([recordIds.length, 16])
+      .toArray() as number[][];
+  };
+  expect(masked([4, 9, 6])).toEqual([masked([4])[0], masked([9])[0], masked([6])[0]]);
 });
 
 test('attention dropout, too, depends on sample and step only', () => {

@@ -65,7 +65,11 @@ test('a batch has one token, and its segments carry it with its record ids and s
   expect([segments.samples, segments.rows, segments.step]).toEqual([2, 5, 6]);
   expect(segments.sampleKeys.toArray()).toEqual([9, 4]);
   expect(segments.cuSeqlens.toArray()).toEqual([0, 2, 5]);
+  expect(segments.keyed).toBe(true);
+  using nameless = Segments.of({ offsets: batch.offsets });
+  expect(nameless.keyed).toBe(false);
   using single = segments.single();
+  expect(single.keyed).toBe(true);
   expect([single.rows, single.token, single.sampleKeys.toArray()]).toEqual([2, segments.token, [9, 4]]);
   expect(() => Segments.of({ ...batch, recordIds: [1] })).toThrow(
     expect.objectContaining({ code: 'ERR_BATCH_DIMENSION' }),
