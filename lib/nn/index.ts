@@ -5,11 +5,16 @@ export { Parameter, perSample } from './parameter';
 export { Initializer, type LayerOptions, type ParameterType, seedLayers } from './initializer';
 
 export { Linear, type LinearOptions } from './linear';
+export { Conv1D } from './conv1d-linear';
 export { Embedding, type EmbeddingOptions } from './embedding';
 export { LayerNorm, type LayerNormOptions } from './layer-norm';
+export { RMSNorm, type RMSNormOptions } from './rms-norm';
+export { GroupNorm, type GroupNormOptions } from './group-norm';
+export { affine, type AffineOptions } from './affine';
 export { Dropout } from './dropout';
 export { SelfAttention, type SelfAttentionOptions } from './attention';
 export { TransformerBlock, type TransformerBlockOptions } from './transformer-block';
+export { Conv1d, Conv2d, type ConvolutionOptions, type Extent } from './convolution';
 export { type Layer, Sequential } from './sequential';
 export { type Activation, gelu, relu } from './activations';
 
