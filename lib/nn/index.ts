@@ -15,6 +15,9 @@ export { Dropout } from './dropout';
 export { SelfAttention, type SelfAttentionOptions } from './attention';
 export { TransformerBlock, type TransformerBlockOptions } from './transformer-block';
 export { Conv1d, Conv2d, type ConvolutionOptions, type Extent } from './convolution';
+export { GRU, type GRUOutput } from './gru';
+export { LSTM, type LSTMOutput, type LSTMState } from './lstm';
+export type { RecurrentOptions } from './recurrent';
 export { type Layer, Sequential } from './sequential';
 export { type Activation, gelu, relu } from './activations';
 
