@@ -35,5 +35,8 @@ export {
   type SoftmaxHeadOptions,
 } from './softmax-head';
 
+export { LoRALinear, type LoRAOptions } from './lora-linear';
+export { biasesOnly, lora, type LoRAModelOptions } from './fine-tuning';
+
 export { batchToken, currentSegments, type SegmentedBatch, Segments, withSegments } from './segments';
 export type { AcceptsEffectiveError, EffectiveError, ItemFrequencies } from './effective-error';

@@ -61,6 +61,11 @@ export abstract class Module {
     return Array.from(this.namedParameters(), ([, parameter]) => parameter);
   }
 
+  /** Those of {@link parameters} that require a gradient: what an optimizer of a partly frozen model trains. */
+  trainableParameters(): Parameter[] {
+    return this.parameters().filter(({ requiresGrad }) => requiresGrad);
+  }
+
   /** This module under «», and every module inside it by dotted path, each once. */
   *namedModules(): Generator<Named<Module>, void, void> {
     const seen = new Set<Module>();
@@ -95,17 +100,18 @@ function* leaves(module: Module): Generator<Named<unknown>, void, void> {
   const open = function* (name: string, value: unknown): Generator<Named<unknown>, void, void> {
     if (value instanceof Module || value instanceof Parameter) {
       yield [name, value];
-    } else if (Array.isArray(value) || isPlainObject(value)) {
-      for (const [key, item] of Object.entries(value)) yield* open(join(name, key), item);
-    } else if (value instanceof Map) {
-      for (const [key, item] of value) yield* open(join(name, String(key)), item);
+    } else if (isContainer(value)) {
+      const items = value instanceof Map ? value : Object.entries(value);
+      for (const [key, item] of items) yield* open(join(name, String(key)), item);
     }
   };
   for (const [name, value] of Module.membersOf(module)) yield* open(name, value);
 }
 
-function isPlainObject(value: unknown): value is Record<string, unknown> {
+/** @internal A list, map or plain object, in which parameters and modules are looked for. */
+export function isContainer(value: unknown): value is Map<unknown, unknown> | Record<string, unknown> {
   if (typeof value !== 'object' || value === null) return false;
+  if (Array.isArray(value) || value instanceof Map) return true;
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
