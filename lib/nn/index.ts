@@ -2,6 +2,7 @@
 
 export { Module } from './module';
 export { Parameter, perSample } from './parameter';
+export { type DeclaredUse, declareUse } from './declare-use';
 export { Initializer, type LayerOptions, type ParameterType, seedLayers } from './initializer';
 
 export { Linear, type LinearOptions } from './linear';
@@ -34,6 +35,12 @@ export {
   SoftmaxHead,
   type SoftmaxHeadOptions,
 } from './softmax-head';
+export {
+  candidateScores,
+  sampledBinaryCrossEntropy,
+  sampledCrossEntropy,
+  type SampledLossOptions,
+} from './sampled-losses';
 
 export { LoRALinear, type LoRAOptions } from './lora-linear';
 export { biasesOnly, lora, type LoRAModelOptions } from './fine-tuning';

@@ -63,8 +63,12 @@ export function binaryCrossEntropy(logits: Tensor, targets: Tensor, options: Sam
   return perSampleLoss('binaryCrossEntropy', error, null, options);
 }
 
-// Elements to samples: by the surrounding segments, or without a scope by the first dimension.
-function perSampleLoss(
+/**
+ * Elements to samples: by the surrounding segments, or without a scope by the first dimension.
+ *
+ * @param counted How much each element counts in the mean; `values` are multiplied by it already. Null: all alike.
+ */
+export function perSampleLoss(
   operation: string,
   values: Tensor,
   counted: Tensor | null,
@@ -76,7 +80,7 @@ function perSampleLoss(
   const total = sumBySample(operation, values);
   if (reduction === 'sum') return total;
   const elements = sumBySample(operation, counted ?? values.detach().onesLike());
-  return total.div(elements.clampMin(1));
+  return total.div(torch.ops.aten.where(elements.gt(0), elements, elements.onesLike()));
 }
 
 function sumBySample(operation: string, values: Tensor): Tensor {
