@@ -19,6 +19,7 @@ export const ERROR_CODES = {
   ERR_PRIVACY_TARGET: 'the privacy target cannot be reached',
   ERR_ACCOUNTING: 'an accountant cannot reach its accuracy in double precision',
   ERR_NO_GRADIENT_RULE: 'a parameter is used by an operator without a per-sample rule',
+  ERR_PARAMETER_GROUPS: 'clipping groups do not hold every trained parameter exactly once',
   ERR_PARAMETER_UNUSED: 'a parameter got no use in the first step',
   ERR_BATCH_NOT_SAMPLED: 'a loss does not belong to an outstanding batch of the sampler',
   ERR_BATCH_DIMENSION: 'rows cannot be assigned to samples',

@@ -10,5 +10,10 @@ import { clipRule, type Clip, type ClipOptions } from './clip';
  * @example abadi({ maxGradNorm: 0.1 })
  */
 export function abadi(options: ClipOptions): Clip {
-  return clipRule('abadi', options, (norm, maxGradNorm) => Math.min(1, maxGradNorm / norm));
+  return clipRule('abadi', options, {}, abadiFactor);
+}
+
+/** The factor of one sample, which `adaptive` shares. */
+export function abadiFactor(norm: number, maxGradNorm: number): number {
+  return Math.min(1, maxGradNorm / norm);
 }

@@ -12,5 +12,5 @@ import { clipRule, type Clip, type ClipOptions } from './clip';
  */
 export function automatic({ gamma = 0.01, ...options }: ClipOptions & { readonly gamma?: number }): Clip {
   check.notNegative('automatic', { gamma });
-  return clipRule('automatic', options, (norm, maxGradNorm) => maxGradNorm / (norm + gamma));
+  return clipRule('automatic', options, { gamma }, (norm, maxGradNorm) => maxGradNorm / (norm + gamma));
 }

@@ -10,5 +10,5 @@ import { clipRule, type Clip, type ClipOptions } from './clip';
  * @example normalize({ maxGradNorm: 1 })
  */
 export function normalize(options: ClipOptions): Clip {
-  return clipRule('normalize', options, (norm, maxGradNorm) => (norm === 0 ? 0 : maxGradNorm / norm));
+  return clipRule('normalize', options, {}, (norm, maxGradNorm) => (norm === 0 ? 0 : maxGradNorm / norm));
 }
