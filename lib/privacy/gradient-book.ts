@@ -2,16 +2,31 @@
 
 import { raise } from '../errors';
 import { keep, noGrad, tensor, type Tensor, tidy, torch } from '../tensor';
-import type { Clip } from './clip';
+import { type Clip, type GroupAssignment, together } from './clip';
 
 const ops = torch.ops.phantomgrad;
 
-/** Per-sample gradient norms of one physical batch, over all attached parameters. */
-export interface SampleNorms {
+/** Per-sample gradient norms over some of the attached parameters. */
+export interface Norms {
   /** `[B]` best estimate of the norm. */
   readonly norm: Float64Array;
   /** `[B]` certified: at least the exact norm of what will be summed. */
   readonly bound: Float64Array;
+}
+
+/** Per-sample gradient norms of one physical batch, over all attached parameters and over parts of them. */
+export interface SampleNorms extends Norms {
+  /** `[G]` the same over each group of parameters; all of them without groups. */
+  readonly groups: readonly Norms[];
+  /** `[B]` best estimate of the norm over each parameter, by name. */
+  readonly parameters: ReadonlyMap<string, Float64Array>;
+}
+
+export interface BookOptions {
+  /** Parameters whose norms are taken together. Default: all. */
+  readonly groups?: GroupAssignment;
+  /** False lets the operators keep what a plain sum needs: for training without privacy. Default true. */
+  readonly norms?: boolean;
 }
 
 /** A sum of per-sample gradients whose sensitivity is known: the only thing that noise is added to. */
@@ -31,23 +46,29 @@ export class GradientBook {
   readonly names: readonly string[];
   readonly arena: Tensor;
   readonly sum: Tensor;
+  /** As given, or all parameters in one. */
+  readonly groups: GroupAssignment;
   readonly #book: number;
   #open = true;
 
   /**
    * @param parameters  Trainable leaves by dotted name, each once.
+   * @param options.groups  Of these very parameters, in their order.
    * @throws ERR_INVALID_ARGUMENT, ERR_ENGINE_STATE when a parameter is already attached: then nothing has changed.
    */
-  constructor(parameters: ReadonlyMap<string, Tensor>) {
+  constructor(parameters: ReadonlyMap<string, Tensor>, { groups, norms = true }: BookOptions = {}) {
     this.names = [...parameters.keys()];
+    this.groups = groups ?? together(this.names);
     [this.#book, this.arena] = ops.book_attach([...parameters.values()], this.names);
     keep(this.arena);
     this.sum = keep(ops.book_gradient(this.#book));
-  }
-
-  /** Without norms the operators keep what a plain sum needs: for training without privacy. */
-  wantNorms(wanted: boolean): void {
-    ops.book_want_norms(this.#book, wanted);
+    try {
+      ops.book_want_norms(this.#book, norms);
+      if (this.groups.groups.length > 1) ops.book_set_groups(this.#book, [...this.groups.groupOf]);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
   }
 
   /**
@@ -60,9 +81,9 @@ export class GradientBook {
     ops.book_backward(this.#book, loss, token);
   }
 
-  /** Throws ERR_SAMPLES_MIXED when the gradient of `sample` reaches the rows of another one. Keeps the graph. */
-  checkAttribution(loss: Tensor, sample: number): void {
-    const complaint = ops.book_check_attribution(this.#book, loss, sample);
+  /** Throws ERR_SAMPLES_MIXED when the gradients of the chosen samples reach the rows of others. Keeps the graph. */
+  checkAttribution(loss: Tensor, chosen: readonly boolean[]): void {
+    const complaint = ops.book_check_attribution(this.#book, loss, chosen.map(Number));
     if (complaint === '') return;
     raise(
       'ERR_SAMPLES_MIXED',
@@ -76,17 +97,32 @@ export class GradientBook {
     return ops.book_unused(this.#book).map((slot) => this.names[slot] as string);
   }
 
+  /** Norms of the uses of the last backward pass. */
   norms(): SampleNorms {
-    return tidy(() => {
-      const [norm, bound] = ops.book_norms(this.#book);
-      return { norm: norm.toTypedArray() as Float64Array, bound: bound.toTypedArray() as Float64Array };
-    });
+    const [norm, bound, squares] = tidy(
+      () => ops.book_norms(this.#book).map((t) => t.toTypedArray()) as [Float64Array, Float64Array, Float64Array],
+    );
+    const count = this.groups.groups.length;
+    const groups = rows(norm, count).map((part, g) => ({ norm: part, bound: rows(bound, count)[g] as Float64Array }));
+    const parameters = rows(squares, this.names.length).map(
+      (row, slot) => [this.names[slot] as string, row.map(Math.sqrt)] as const,
+    );
+    return { ...wholeOf(groups), groups, parameters: new Map(parameters) };
   }
 
-  /** Adds Σ_b factors[b] G_b to {@link sum} and drops the uses. */
-  add(factors: Float64Array): void {
+  /**
+   * Adds to {@link sum}, over all samples and groups, factors[g][b] times what sample b's gradient has in group g, and drops the
+   * uses.
+   *
+   * @param factors  `[G][B]`.
+   */
+  add(factors: readonly Float64Array[]): void {
     tidy(() => {
-      ops.book_accumulate(this.#book, tensor(factors, { dtype: 'float64' }));
+      const samples = factors[0]?.length ?? 0;
+      const flat = new Float64Array(factors.length * samples);
+      factors.forEach((row, g) => flat.set(row, g * samples));
+      const shape = factors.length === 1 ? [samples] : [factors.length, samples];
+      ops.book_accumulate(this.#book, tensor(flat, { dtype: 'float64', shape }));
     });
   }
 
@@ -113,4 +149,21 @@ export class GradientBook {
     this.arena.dispose();
     this.sum.dispose();
   }
+}
+
+/** The rows of a flat matrix. */
+function rows(flat: Float64Array, count: number): Float64Array[] {
+  const length = flat.length / count;
+  return Array.from({ length: count }, (_, row) => flat.subarray(row * length, (row + 1) * length));
+}
+
+// Groups have no parameter in common: squares add up.
+function wholeOf(groups: readonly Norms[]): Norms {
+  const [only] = groups;
+  if (groups.length === 1 && only !== undefined) return only;
+  const whole = (kind: keyof Norms): Float64Array =>
+    Float64Array.from({ length: only?.norm.length ?? 0 }, (_, b) =>
+      Math.hypot(...groups.map((g) => g[kind][b] as number)),
+    );
+  return { norm: whole('norm'), bound: whole('bound').map((bound) => bound * (1 + 2 ** -40)) }; // roundings of hypot
 }

@@ -1,7 +1,24 @@
 // Private training: the engine, its choices, and what it has spent.
 
 export * as accounting from './accounting';
-export { abadi, automatic, type Clip, type ClipOptions, normalize } from './clip';
+export {
+  abadi,
+  adaptive,
+  type AdaptiveClip,
+  type AdaptiveOptions,
+  automatic,
+  type Clip,
+  type ClipOptions,
+  global,
+  type GroupAssignment,
+  type Grouping,
+  groups,
+  type GroupSpec,
+  normalize,
+  type ParameterGroup,
+  perLayer,
+  psac,
+} from './clip';
 export { Ledger, type LedgerRecord } from './ledger';
 export { defaultDelta, type DpPlan, type Neighbours, type PlanOptions } from './plan';
 export { PlainEngine, type PlainEngineOptions } from './plain-engine';
@@ -9,5 +26,5 @@ export { PrivacyEngine, type PrivacyEngineOptions, type PrivacySpent } from './p
 export { type DrawingSampler, external, poisson, type Sampler } from './sampling';
 export type { Attached, AttachedSteps, Performance, StepInput, TrainableModel } from './attached';
 export type { PackableData, Packing, PackingOptions, PhysicalBatch, Sampled } from './batch-stream';
-export type { TrainingStats } from './training-stats';
+export type { GroupStats, Spread, TrainingStats } from './training-stats';
 export { type PrivacyStatement, privacyStatement, type StatementOptions } from './statement';

@@ -3,7 +3,7 @@
 import * as check from '../check';
 import type { PrivateRelease } from '../optim';
 import type { Performance, TrainableModel } from './attached';
-import type { GradientBook } from './gradient-book';
+import type { BookOptions, GradientBook } from './gradient-book';
 import { insecureRandom, secureRandom, type Sampler } from './sampling';
 import { StepEngine } from './step-engine';
 
@@ -34,8 +34,8 @@ export class PlainEngine extends StepEngine {
     return this.plannedSteps;
   }
 
-  protected configure(book: GradientBook): void {
-    book.wantNorms(false);
+  protected bookOptions(): BookOptions {
+    return { norms: false };
   }
 
   protected admit(): void {
@@ -47,8 +47,8 @@ export class PlainEngine extends StepEngine {
     finite: (sample: number) => boolean,
     lossScale: number,
     samples: number,
-  ): Float64Array {
-    return Float64Array.from({ length: samples }, (_, b) => (finite(b) ? 1 / lossScale : 0));
+  ): readonly Float64Array[] {
+    return [Float64Array.from({ length: samples }, (_, b) => (finite(b) ? 1 / lossScale : 0))];
   }
 
   protected release(): PrivateRelease {

@@ -2,11 +2,12 @@
 
 import * as check from '../check';
 import { raise } from '../errors';
+import { publicGrid } from '../optim';
 import { calibrateNoise } from './accounting/calibrate';
 import type { Accountant } from './accounting/accountant';
 import type { DpEvent } from './accounting/events';
 import { pld } from './accounting/pld';
-import type { Clip } from './clip';
+import { type Clip, isAdaptive } from './clip';
 import type { Sampler } from './sampling';
 
 /** Two data sets are neighbours when one has one record more. Other relations have no sound accountant here yet. */
@@ -20,7 +21,10 @@ export interface PlanOptions {
   readonly steps?: number;
   /** The guarantee to be reached at the last step. Give this or `noiseMultiplier`. δ defaults to min(1e-6, N^-1.1). */
   readonly target?: { readonly epsilon: number; readonly delta?: number };
-  /** σ: the noise has standard deviation σC. 0 trains without privacy and says so (ε = Infinity). */
+  /**
+   * σ: the noise has standard deviation σC. With `adaptive` clipping this is σ_eff, of gradient and count together, and the
+   * gradient gets a little more. 0 trains without privacy and says so (ε = Infinity).
+   */
   readonly noiseMultiplier?: number;
   /** δ at which spending is reported when `noiseMultiplier` is given. */
   readonly delta?: number;
@@ -36,7 +40,12 @@ export interface DpPlan {
   readonly records: number;
   readonly steps: number;
   readonly expectedBatchSize: number;
+  /** What one step is charged for: the noise multiplier of everything that it releases. */
   readonly noiseMultiplier: number;
+  /** Of the gradient alone: its noise has standard deviation gradientNoiseMultiplier · C. */
+  readonly gradientNoiseMultiplier: number;
+  /** σ_b of the count that moves an adaptive threshold; null where the threshold is fixed. */
+  readonly countNoise: number | null;
   readonly delta: number;
   /** ε that the plan was made for, or null where σ was given. */
   readonly targetEpsilon: number | null;
@@ -70,11 +79,14 @@ export function makePlan(options: PlanOptions): DpPlan {
   if (clip.maxGradNorm === Infinity && noiseMultiplier > 0) {
     raise('ERR_INVALID_ARGUMENT', 'PrivacyEngine: maxGradNorm must be finite when there is noise.');
   }
+  const split = splitNoise(clip, noiseMultiplier, sampler.batchSize);
+  checkGrids(clip, split);
   return Object.freeze({
     records,
     steps,
     expectedBatchSize: sampler.batchSize,
     noiseMultiplier,
+    ...split,
     delta,
     targetEpsilon: target?.epsilon ?? null,
     sampler,
@@ -83,6 +95,41 @@ export function makePlan(options: PlanOptions): DpPlan {
     accountant,
     event: noiseMultiplier === 0 ? null : sampler.event(noiseMultiplier, records),
   });
+}
+
+interface NoiseSplit {
+  readonly gradientNoiseMultiplier: number;
+  readonly countNoise: number | null;
+}
+
+/**
+ * What gradient and count get of the noise. Scaled to unit variance, a sample moves them by 1/σ and ½/σ_b, together by 1/σ_eff:
+ * σ⁻² + (2σ_b)⁻² = σ_eff⁻² (Andrew et al. 2021, Theorem 1).
+ */
+function splitNoise(clip: Clip, noiseMultiplier: number, expectedBatchSize: number): NoiseSplit {
+  if (!isAdaptive(clip)) return { gradientNoiseMultiplier: noiseMultiplier, countNoise: null };
+  if (clip.grouping !== null) {
+    raise('ERR_INVALID_ARGUMENT', 'PrivacyEngine: an adaptive threshold is one for all parameters; leave groups out.');
+  }
+  if (noiseMultiplier === 0) return { gradientNoiseMultiplier: 0, countNoise: 0 };
+  const countNoise = clip.countNoise ?? expectedBatchSize / 20;
+  const share = noiseMultiplier / (2 * countNoise); // of the budget, squared, that the count takes
+  if (share >= 1) {
+    raise(
+      'ERR_INVALID_ARGUMENT',
+      `PrivacyEngine: a count with noise ${countNoise} alone costs more than noise multiplier ${noiseMultiplier} allows, which leaves ` +
+        `nothing for the gradient. Give adaptive a countNoise well above ${noiseMultiplier / 2}, or plan larger batches.`,
+    );
+  }
+  return { gradientNoiseMultiplier: noiseMultiplier / Math.sqrt((1 - share) * (1 + share)), countNoise };
+}
+
+// Noise beyond the range of the grid would be refused by the first step, after it was paid for.
+function checkGrids(clip: Clip, { gradientNoiseMultiplier, countNoise }: NoiseSplit): void {
+  publicGrid(countNoise ?? 0);
+  if (gradientNoiseMultiplier === 0) return;
+  const norms = isAdaptive(clip) ? clip.limits : [clip.maxGradNorm];
+  for (const norm of norms) publicGrid(gradientNoiseMultiplier * norm);
 }
 
 function plannedSteps({ records, epochs, steps, sampler }: PlanOptions): number {

@@ -1,12 +1,13 @@
 // The privacy engine: one plan, one ledger, one noise source, and the only road from losses to parameters.
 
-import { raise } from '../errors';
 import { type PrivateRelease, publicGrid } from '../optim';
 import type { Performance, TrainableModel } from './attached';
+import { boundedFactors } from './bounded-factors';
 import { BudgetGuard } from './budget';
-import type { Clip } from './clip';
-import type { GradientBook } from './gradient-book';
+import { type Clip, type GroupAssignment, together, usableOr0 } from './clip';
+import type { BookOptions, GradientBook } from './gradient-book';
 import { Ledger } from './ledger';
+import { MovingClip } from './moving-clip';
 import { NoiseSource } from './noise-source';
 import { type DpPlan, makePlan, type PlanOptions } from './plan';
 import { insecureRandom, secureRandom } from './sampling';
@@ -50,7 +51,9 @@ export class PrivacyEngine extends StepEngine {
   readonly ledger: Ledger;
   readonly #budget: BudgetGuard;
   readonly #noise: NoiseSource;
+  readonly #moving: MovingClip;
   readonly #stats = new StatsCollector();
+  #groups: GroupAssignment | null = null; // of the parameters attached last
   #lastStats: TrainingStats | null = null;
 
   /**
@@ -66,6 +69,8 @@ export class PrivacyEngine extends StepEngine {
     this.ledger = new Ledger();
     this.#budget = new BudgetGuard(this.ledger, plan.event, plan.steps);
     this.#noise = new NoiseSource(insecureSeed);
+    const { countNoise, expectedBatchSize } = plan;
+    this.#moving = new MovingClip(plan.clip, { noiseStd: countNoise ?? 0, expectedBatchSize });
     if (insecureSeed !== undefined) {
       this.ledger.stampInsecure(insecureSeed);
       warnOnce();
@@ -79,6 +84,18 @@ export class PrivacyEngine extends StepEngine {
     return { epsilon, delta, noiseMultiplier, steps: this.steps, accountant: accountant.name };
   }
 
+  /** The clipping rule of the step at hand. With `adaptive` its `maxGradNorm` moves; it is as public as the trained weights. */
+  get clip(): Clip {
+    return this.#moving.clip;
+  }
+
+  /** Thresholds C_g by group of parameters, as of the last `attach`; null without groups. */
+  groupThresholds(): Readonly<Record<string, number>> | null {
+    const { grouping, maxGradNorm } = this.clip;
+    if (grouping === null) return null;
+    return Object.fromEntries((this.#groups?.groups ?? []).map(({ name, share }) => [name, share * maxGradNorm]));
+  }
+
   /** Clipping in the last complete logical step, or null before it. Not private. */
   trainingStats(): TrainingStats | null {
     return this.#lastStats;
@@ -90,54 +107,53 @@ export class PrivacyEngine extends StepEngine {
     this.#noise.close();
   }
 
-  protected configure(): void {
-    // A book measures norms unless told otherwise.
+  protected bookOptions(names: readonly string[]): BookOptions {
+    this.#groups = this.plan.clip.grouping?.assign(names) ?? together(names);
+    return { groups: this.#groups };
   }
 
   protected admit(): void {
     this.#budget.admit();
   }
 
-  protected factors(book: GradientBook, finite: (sample: number) => boolean, lossScale: number): Float64Array {
-    const { norm, bound } = book.norms();
-    const bounds = bound.map((value, b) => (finite(b) ? value / lossScale : NaN));
-    const factors = boundedFactors(this.plan.clip, bounds);
-    const norms = norm.map((value) => value / lossScale);
-    this.#stats.add(norms, factors, (b) => Number.isFinite(bounds[b]));
-    return factors.map((factor) => factor / lossScale);
+  protected factors(
+    book: GradientBook,
+    finite: (sample: number) => boolean,
+    lossScale: number,
+  ): readonly Float64Array[] {
+    const { norm, bound, groups } = book.norms();
+    // One part that is not finite drops the sample from all of them.
+    const whole = (b: number): boolean => finite(b) && groups.every((part) => Number.isFinite(part.bound[b]));
+    const unscaled = (values: Float64Array): Float64Array =>
+      values.map((value, b) => (whole(b) ? value / lossScale : NaN));
+    const { clip } = this;
+    const factors = groups.map((part, g) =>
+      boundedFactors(clip, unscaled(part.bound), book.groups.groups[g]?.share as number),
+    );
+    this.#moving.observe(unscaled(bound));
+    const groupNorms = groups.map((part) => unscaled(part.norm));
+    this.#stats.add({ norm: unscaled(norm), groupNorms, factors, finite: whole });
+    return factors.map((row) => row.map((factor) => usableOr0(factor / lossScale)));
   }
 
   protected release(book: GradientBook): PrivateRelease {
-    const { sensitivity } = book.bounded(this.plan.clip);
+    const { sensitivity } = book.bounded(this.clip);
     this.#budget.charge();
-    const noiseStd = this.plan.noiseMultiplier === 0 ? 0 : this.plan.noiseMultiplier * sensitivity;
-    return { noiseSource: this.#noise.id, noiseStd, grid: publicGrid(noiseStd), divisor: this.plan.expectedBatchSize };
+    this.#moving.release(this.#noise);
+    const { gradientNoiseMultiplier, expectedBatchSize } = this.plan;
+    const noiseStd = gradientNoiseMultiplier === 0 ? 0 : gradientNoiseMultiplier * sensitivity;
+    return { noiseSource: this.#noise.id, noiseStd, grid: publicGrid(noiseStd), divisor: expectedBatchSize };
   }
 
   protected finished(): void {
-    this.#lastStats = this.#stats.finish();
+    this.#lastStats = this.#stats.finish(this.clip.maxGradNorm, Object.keys(this.groupThresholds() ?? {}));
+    this.#moving.advance();
   }
 
   protected abandoned(): void {
-    this.#stats.finish();
+    this.#stats.forget();
+    this.#moving.forget();
   }
-}
-
-// Noise is scaled to what the rule promises, so the promise is not taken on trust. The slack is for one rounding.
-function boundedFactors(clip: Clip, bounds: Float64Array): Float64Array {
-  const factors = clip.factors(bounds);
-  const holds = bounds.every((bound, b) => {
-    const factor = factors[b] as number;
-    return Number.isFinite(bound) ? factor >= 0 && factor * bound <= clip.maxGradNorm * (1 + 2 ** -50) : factor === 0;
-  });
-  if (!holds || factors.length !== bounds.length) {
-    raise(
-      'ERR_INVALID_ARGUMENT',
-      `step: the clipping rule ${clip.kind} broke its promise: every factor must be at least 0 and bring its bound to at most ` +
-        `maxGradNorm = ${clip.maxGradNorm}, and be 0 where the bound is not finite.`,
-    );
-  }
-  return factors;
 }
 
 let warned = false;

@@ -1,6 +1,7 @@
 // The privacy statement: what was promised, to whom, on which grounds, and what the promise leaves out.
 
 import { exact } from './accounting/exact';
+import { isAdaptive } from './clip';
 import type { LedgerRecord } from './ledger';
 import type { PrivacyEngine } from './privacy-engine';
 
@@ -16,8 +17,9 @@ export interface PrivacyStatement {
   readonly unit: string;
   readonly accountant: string;
   readonly sampling: { readonly kind: string; readonly rate: number; readonly expectedBatchSize: number };
+  /** What one step is charged for: everything that it releases. */
   readonly noiseMultiplier: number;
-  readonly clipping: { readonly kind: string; readonly maxGradNorm: number; readonly slack: number };
+  readonly clipping: ClippingStatement;
   readonly records: number;
   readonly steps: number;
   readonly plannedSteps: number;
@@ -27,6 +29,28 @@ export interface PrivacyStatement {
   /** Set when nothing here may be relied upon. */
   readonly insecure: boolean;
   readonly text: string;
+}
+
+/** How the gradients were bounded, and what was released for it. */
+export interface ClippingStatement {
+  readonly kind: string;
+  /** C: of the first step where the threshold moves. */
+  readonly maxGradNorm: number;
+  readonly slack: number;
+  /** The rule's other constants, such as γ of `automatic`. */
+  readonly settings: Readonly<Record<string, number>>;
+  /** Thresholds C_g by group of parameters; null where all are clipped together. */
+  readonly groups: { readonly kind: string; readonly maxGradNorm: Readonly<Record<string, number>> } | null;
+  /** Noise of the gradient sums alone, in units of C. */
+  readonly gradientNoiseMultiplier: number;
+  /** The second release of every step, of a threshold that moves; null for a fixed one. */
+  readonly moving: {
+    /** Standard deviation of the noise on the count of samples below the threshold, each counting as ±½. */
+    readonly countNoise: number;
+    readonly limits: readonly [least: number, most: number];
+    /** C after the last step. */
+    readonly lastMaxGradNorm: number;
+  } | null;
 }
 
 export interface StatementOptions {
@@ -62,7 +86,7 @@ export function privacyStatement(engine: PrivacyEngine, { unit, notCovered = [] 
       expectedBatchSize: plan.expectedBatchSize,
     },
     noiseMultiplier: plan.noiseMultiplier,
-    clipping: { kind: plan.clip.kind, maxGradNorm: plan.clip.maxGradNorm, slack: plan.clip.slack },
+    clipping: clipping(engine),
     records: plan.records,
     steps: spent.steps,
     plannedSteps: plan.steps,
@@ -72,6 +96,22 @@ export function privacyStatement(engine: PrivacyEngine, { unit, notCovered = [] 
     insecure,
   };
   return { ...statement, text: sentences(statement) };
+}
+
+function clipping(engine: PrivacyEngine): ClippingStatement {
+  const { clip, gradientNoiseMultiplier, countNoise } = engine.plan;
+  const { kind, maxGradNorm, slack, settings, grouping } = clip;
+  return {
+    kind,
+    maxGradNorm,
+    slack,
+    settings,
+    groups: grouping === null ? null : { kind: grouping.kind, maxGradNorm: engine.groupThresholds() ?? {} },
+    gradientNoiseMultiplier,
+    moving: isAdaptive(clip)
+      ? { countNoise: countNoise ?? 0, limits: clip.limits, lastMaxGradNorm: engine.clip.maxGradNorm }
+      : null,
+  };
 }
 
 function exactOrNull({ ledger, plan }: PrivacyEngine): number | null {
@@ -89,7 +129,24 @@ function sentences(s: Omit<PrivacyStatement, 'text'>): string {
   return (
     `The model is (ε = ${s.epsilon.toPrecision(4)}, δ = ${s.delta.toPrecision(3)})-differentially private for adding or removing ${s.unit} ` +
     `(accountant ${s.accountant}). ${s.steps} of ${s.plannedSteps} planned steps were taken, ${s.sampling.kind} sampling at rate ` +
-    `${s.sampling.rate.toPrecision(4)}, gradients bounded by ${s.clipping.maxGradNorm} (${s.clipping.kind}), noise multiplier ` +
-    `${s.noiseMultiplier.toPrecision(5)}. Not covered: ${s.notCovered.join('; ')}.`
+    `${s.sampling.rate.toPrecision(4)}, ${bounds(s.clipping)}, noise multiplier ${s.noiseMultiplier.toPrecision(5)}` +
+    `${secondRelease(s.clipping)}. Not covered: ${s.notCovered.join('; ')}.`
+  );
+}
+
+function bounds({ kind, maxGradNorm, groups, moving }: ClippingStatement): string {
+  if (moving !== null) {
+    return `gradients bounded by a threshold that moved from ${maxGradNorm} to ${moving.lastMaxGradNorm.toPrecision(4)} (${kind})`;
+  }
+  const parts =
+    groups === null ? '' : `, ${Object.keys(groups.maxGradNorm).length} groups of parameters apart: ${groups.kind}`;
+  return `gradients bounded by ${maxGradNorm} (${kind}${parts})`;
+}
+
+function secondRelease({ gradientNoiseMultiplier, moving }: ClippingStatement): string {
+  if (moving === null) return '';
+  return (
+    ` for two releases a step together: the gradient sum with noise multiplier ${gradientNoiseMultiplier.toPrecision(5)}, and the ` +
+    `count of samples below the threshold with noise of standard deviation ${moving.countNoise.toPrecision(4)}`
   );
 }

@@ -7,7 +7,7 @@ import { type Tensor, tidy } from '../tensor';
 import type { Attached, AttachedSteps, Performance, StepInput, TrainableModel } from './attached';
 import { BatchStream, type PackableData, type PhysicalBatch, type Sampled } from './batch-stream';
 import { FirstStepChecks } from './first-step-checks';
-import { GradientBook } from './gradient-book';
+import { type BookOptions, GradientBook } from './gradient-book';
 import type { RandomSource, Sampler } from './sampling';
 import { checkOptimizer, checkUnchanged, trainable } from './trainable';
 
@@ -46,15 +46,14 @@ export abstract class StepEngine {
    * arena; re-binding them (loading, casting) is refused until {@link detach}.
    *
    * @throws ERR_ENGINE_STATE when an engine is attached already. @throws ERR_INVALID_ARGUMENT when the optimizer holds other
-   *   parameters than the model's trainable ones.
+   *   parameters than the model's trainable ones. @throws ERR_PARAMETER_GROUPS when the clipping groups do not fit the parameters.
    */
   attach<O extends Optimizer>(optimizer: O): Attached<O> {
     if (this.#book !== null) raise('ERR_ENGINE_STATE', 'attach: this engine is attached already. Call detach() first.');
     const parameters = trainable(this.model);
     checkOptimizer(optimizer, parameters);
-    this.#book = new GradientBook(parameters);
+    this.#book = new GradientBook(parameters, this.bookOptions([...parameters.keys()]));
     this.#parameters = parameters;
-    this.configure(this.#book);
     this.#optimizer = optimizer;
     return Object.assign(optimizer, {
       step: (input: StepInput) => this.step(input),
@@ -115,17 +114,17 @@ export abstract class StepEngine {
     this.#add('virtualStep', input);
   }
 
-  /** Whatever the kind of training wants to set on a new book. */
-  protected abstract configure(book: GradientBook): void;
+  /** What the kind of training wants of a book of these parameters. A refusal leaves everything as it is. */
+  protected abstract bookOptions(names: readonly string[]): BookOptions;
   /** Refuses a step that must not be taken, before anything has been computed. */
   protected abstract admit(): void;
-  /** `[B]` factor of each sample; 0 drops it. `finite(b)` says whether its loss is. */
+  /** `[G][B]` factor of each sample in each group of parameters; 0 drops it. `finite(b)` says whether its loss is. */
   protected abstract factors(
     book: GradientBook,
     finite: (sample: number) => boolean,
     lossScale: number,
     samples: number,
-  ): Float64Array;
+  ): readonly Float64Array[];
   /** Pays for the update and says how the sum is published. */
   protected abstract release(book: GradientBook): PrivateRelease;
   protected abstract finished(): void;

@@ -1,6 +1,6 @@
 // The statement says what the ledger says, and what it leaves out.
 
-import { privacyStatement } from '../../../lib/privacy';
+import { abadi, adaptive, type Clip, normalize, perLayer, privacyStatement, psac } from '../../../lib/privacy';
 import { engineFor, histories, optimizers, smallModel } from './fixture';
 
 function trained(options: Parameters<typeof engineFor>[1] = {}): ReturnType<typeof engineFor> {
@@ -26,4 +26,50 @@ test('a repeatable run says that it gives no privacy', () => {
   const s = privacyStatement(trained({ insecureSeed: 4 }), { unit: 'one user' });
   expect(s.insecure).toBe(true);
   expect(s.text).toMatch(/no privacy/);
+});
+
+test('a fixed threshold is one release a step, by rule and constants', () => {
+  const s = privacyStatement(trained({ clip: psac({ maxGradNorm: 2, r: 0.3 }) }), { unit: 'one user' });
+  expect(s.clipping).toEqual({
+    kind: 'psac',
+    maxGradNorm: 2,
+    slack: 2 ** -10,
+    settings: { r: 0.3 },
+    groups: null,
+    gradientNoiseMultiplier: 1,
+    moving: null,
+  });
+});
+
+test('groups are listed with their thresholds, which make up C', () => {
+  const { clipping } = privacyStatement(trained({ clip: abadi({ maxGradNorm: 2, groups: perLayer() }) }), {
+    unit: 'one user',
+  });
+  expect(clipping.groups?.kind).toBe('perLayer');
+  expect(Object.keys(clipping.groups!.maxGradNorm)).toContain('positions');
+  expect(Math.hypot(...Object.values(clipping.groups!.maxGradNorm))).toBeCloseTo(2, 12);
+});
+
+test('a moving threshold is a second release, and the statement has the noise of both', () => {
+  const engine = trained({ clip: adaptive({ maxGradNorm: 2, countNoise: 1 }) });
+  const s = privacyStatement(engine, { unit: 'one user' });
+  expect(s.noiseMultiplier).toBe(1);
+  expect(s.ledger.events).toEqual([{ kind: 'poissonGaussian', samplingRate: 0.25, noiseMultiplier: 1, count: 4 }]);
+  const { gradientNoiseMultiplier, moving } = s.clipping;
+  expect(moving).toMatchObject({ countNoise: 1, lastMaxGradNorm: engine.clip.maxGradNorm });
+  expect(gradientNoiseMultiplier ** -2 + (2 * moving!.countNoise) ** -2).toBeCloseTo(1, 12);
+  expect(JSON.parse(JSON.stringify(s.clipping))).toEqual(s.clipping);
+});
+
+test('the text names both releases of a moving threshold, and the groups', () => {
+  const say = (clip: Clip): string => {
+    const engine = trained({ clip });
+    jest.spyOn(engine.ledger, 'insecureSeed', 'get').mockReturnValue(undefined); // a seeded run has no other text
+    return privacyStatement(engine, { unit: 'one user' }).text;
+  };
+  expect(say(normalize({ maxGradNorm: 1, groups: perLayer() }))).toMatch(/\d+ groups of parameters apart: perLayer/);
+  const text = say(adaptive({ maxGradNorm: 2, countNoise: 1 }));
+  expect(text).toContain('two releases a step');
+  expect(text).toContain('noise of standard deviation 1.000');
+  expect(text).toContain('noise multiplier 1.1547');
 });
