@@ -48,8 +48,7 @@ export class GroupNorm extends Module {
 
   /** @param x `[B, channels, ...]` @returns the same shape */
   forward(x: Tensor): Tensor {
-    // LibTorch divides by the number of elements, and refuses to do so for none.
-    const normal = x.numel === 0 ? x : torch.ops.aten.group_norm(x, this.groups, null, null, this.eps);
+    const normal = torch.ops.aten.group_norm(x, this.groups, null, null, this.eps);
     return this.weight === null ? normal : affine(normal, this.weight, this.bias, { axis: 1 });
   }
 }

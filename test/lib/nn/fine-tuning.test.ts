@@ -195,11 +195,13 @@ test('what cannot be chosen or replaced is refused, and changes nothing', () => 
 
 test('lora twice adapts other layers, and never the base of an adapted one', () => {
   const shared = new Linear(2, 2);
-  const model = new Sequential(shared, new Linear(2, 2));
-  const [first] = lora(model, { rank: 1, targets: ['0'] }).values();
+  const adapted = new LoRALinear(shared, { rank: 1 });
+  const model = new Sequential(adapted, shared, new Linear(2, 2));
   expect(() => lora(model, { rank: 1, targets: ['0'] })).toThrow('chooses no layer');
   lora(model, { rank: 1, targets: ['1'] });
-  expect(first!.base).toBe(shared);
+  expect(adapted.base).toBe(shared);
+  expect(model.layers[1]).toBeInstanceOf(LoRALinear);
+  expect(model.layers[2]).not.toBeInstanceOf(LoRALinear);
 });
 
 test('biasesOnly trains what is called bias, in every layer', () => {
