@@ -123,16 +123,16 @@ export class PrivacyEngine extends StepEngine {
   ): readonly Float64Array[] {
     const { norm, bound, groups } = book.norms();
     // One part that is not finite drops the sample from all of them.
-    const whole = (b: number): boolean => finite(b) && groups.every((part) => Number.isFinite(part.bound[b]));
+    const whole = Array.from(norm, (_, b) => finite(b) && groups.every((part) => Number.isFinite(part.bound[b])));
     const unscaled = (values: Float64Array): Float64Array =>
-      values.map((value, b) => (whole(b) ? value / lossScale : NaN));
+      values.map((value, b) => (whole[b] ? value / lossScale : NaN));
     const { clip } = this;
     const factors = groups.map((part, g) =>
       boundedFactors(clip, unscaled(part.bound), book.groups.groups[g]?.share as number),
     );
     this.#moving.observe(unscaled(bound));
     const groupNorms = groups.map((part) => unscaled(part.norm));
-    this.#stats.add({ norm: unscaled(norm), groupNorms, factors, finite: whole });
+    this.#stats.add({ norm: unscaled(norm), groupNorms, factors, finite: (b) => whole[b] === true });
     return factors.map((row) => row.map((factor) => usableOr0(factor / lossScale)));
   }
 
