@@ -1,6 +1,6 @@
 // npm run bench: what privacy costs. Private against plain with the same kernels, and against PyTorch eager where Python has it.
 //   --quick      one small batch, few steps        --json      one JSON object on the last line of standard output
-//   --shape s    movielens | games (default both)  --batch n   logical batch (default 128 and 1024)
+//   --shape s    movielens | games | charlm | gpt2 (default all)    --batch n   logical batch (default: the shape's own)
 //   --steps k    timed steps a process (default 5) --rounds r  processes a side, interleaved (default 2)
 import { execFileSync, spawnSync } from 'node:child_process';
 import { cpus } from 'node:os';
@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
-import { lengthsOf, shapes } from './bench/shapes.mjs';
+import { isLanguageModel, lengthsOf, shapes } from './bench/shapes.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const { values } = parseArgs({
@@ -24,9 +24,14 @@ const { values } = parseArgs({
 });
 const steps = Number(values.steps ?? (values.quick ? 2 : 5));
 const rounds = Number(values.rounds ?? (values.quick ? 1 : 2));
-const batches = values.batch?.map(Number) ?? (values.quick ? [64] : [128, 1024]);
 const names = values.shape ?? Object.keys(shapes);
-const budgets = (values.quick ? [32] : [16, 32, 64]).map((mib) => mib * 2 ** 20);
+const batchesOf = (shape) =>
+  values.batch?.map(Number) ?? (values.quick ? [Math.min(64, shape.batches[0])] : shape.batches);
+// A physical batch has at least one sample: language models take one, a few or all of theirs at once.
+const budgetsOf = (shape) =>
+  (isLanguageModel(shape) ? (values.quick ? [512] : [128, 256, 1024]) : values.quick ? [32] : [16, 32, 64]).map(
+    (mib) => mib * 2 ** 20,
+  );
 
 const median = (list) => [...list].sort((a, b) => a - b)[Math.floor((list.length - 1) / 2)];
 const note = (text) => process.stderr.write(`${text}\n`);
@@ -42,8 +47,18 @@ const torch = python.status === 0 ? python.stdout.trim() : null;
 if (torch === null) note(`bench: ${values.python} has no torch: the columns of PyTorch eager stay empty.`);
 
 function eager(shape, batch, head, physical) {
-  const { items, maxLength, dim, blocks } = shape;
-  const job = { lengths: lengthsOf(shape, batch), items, maxLength, dim, blocks, physical, steps: steps + 1, head };
+  const { items, maxLength, dim, blocks, heads = 0 } = shape;
+  const job = {
+    lengths: lengthsOf(shape, batch),
+    items,
+    maxLength,
+    dim,
+    blocks,
+    heads,
+    physical,
+    steps: steps + 1,
+    head,
+  };
   const run = spawnSync(values.python, [join(here, 'bench', 'eager.py')], {
     input: `${JSON.stringify(job)}\n`,
     encoding: 'utf8',
@@ -59,7 +74,7 @@ const fastest = (list) => list.reduce((best, one) => (one.seconds < best.seconds
 function measure(name, batch) {
   const shape = shapes[name];
   const sides = { plain: [], private: [] };
-  for (const memoryBudget of budgets) {
+  for (const memoryBudget of budgetsOf(shape)) {
     const times = { plain: [], private: [] };
     const peaks = { plain: 0, private: 0 };
     for (let round = 0; round < rounds; round++) {
@@ -91,8 +106,9 @@ function measure(name, batch) {
     memoryRatio: secret.peakRssMb / plain.peakRssMb,
   };
   if (torch === null) return row;
-  const physical = values.quick ? [32] : [16, 64].filter((size) => size <= batch);
-  for (const head of ['padded', 'valid']) {
+  const sizes = isLanguageModel(shape) ? [1, 4, 8] : values.quick ? [32] : [16, 64];
+  const physical = sizes.filter((size) => size <= batch);
+  for (const head of isLanguageModel(shape) ? ['padded'] : ['padded', 'valid']) {
     const best = fastest(physical.map((size) => eager(shape, batch, head, size)));
     row[head] = { ...best, privateToEager: secret.seconds / best.seconds };
     note(`bench: ${name} ${batch}, PyTorch ${torch} eager, ${head} head: ${best.seconds.toFixed(3)} s`);
@@ -100,7 +116,7 @@ function measure(name, batch) {
   return row;
 }
 
-const rows = names.flatMap((name) => batches.map((batch) => measure(name, batch)));
+const rows = names.flatMap((name) => batchesOf(shapes[name]).map((batch) => measure(name, batch)));
 const cell = (value, digits) => (value === undefined ? '-' : value.toFixed(digits)).padStart(9);
 console.log(
   `\n${cpus().length} cores, ${cpus()[0].model}, Node ${process.version}${torch ? `, PyTorch ${torch} eager without privacy` : ''}; medians\n`,

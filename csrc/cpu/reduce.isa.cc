@@ -49,6 +49,19 @@ double dot(const T* x, const T* y, int64_t n) {
 }
 
 template <class T>
+double wide_dot(const T* x, const T* y, int64_t n) {
+  constexpr int kPartial = 16;  // independent sums, so that the loop becomes vectors without reordering a sum
+  double sums[kPartial] = {};
+  int64_t i = 0;
+  for (; i + kPartial <= n; i += kPartial)
+    for (int j = 0; j < kPartial; ++j) sums[j] += static_cast<double>(x[i + j]) * static_cast<double>(y[i + j]);
+  double total = 0;
+  for (; i < n; ++i) total += static_cast<double>(x[i]) * static_cast<double>(y[i]);
+  for (const double sum : sums) total += sum;
+  return total;
+}
+
+template <class T>
 double total(const T* x, int64_t n) {
   constexpr int L = kLanes<T>;
   double sum = 0;
@@ -92,6 +105,7 @@ void column_sums(const T* x, int64_t rows, int64_t columns, int64_t ld, T* out) 
 #define PG_INSTANCES(T)                                            \
   template double sum_of_squares<T>(const T*, int64_t);            \
   template double dot<T>(const T*, const T*, int64_t);             \
+  template double wide_dot<T>(const T*, const T*, int64_t);        \
   template double total<T>(const T*, int64_t);                     \
   template T maximum<T>(const T*, int64_t);                        \
   template void add_scaled<T>(double*, double, const T*, int64_t); \

@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "cpu/gemm.h"
+#include "cpu/reduce.h"
+#include "ops/buffer.h"
 #include "ops/record.h"
 
 namespace phantomgrad {
@@ -22,31 +24,71 @@ void gram_rows(int64_t m, int64_t n, int64_t k, const T* a, int64_t lda, const T
   }
 }
 
-/// Roundings that one entry of gram_rows may have suffered, relative to |a||b|.
+/// From this many rows on, register tiles over short runs are faster than inner products along the rows.
+inline constexpr int64_t kTiledRows = 48;
+
+/// Products that one tile entry sums in a row. Short, because every one of them may round.
+constexpr int64_t tiled_run(int64_t k) { return k <= 128 ? 32 : 64; }
+
+/// Roundings that one entry of a Gram matrix may have suffered, relative to |a||b|, whichever way it was made.
 template <class T>
 double gram_roundings(int64_t k) {
+  const bool fused = cpu::isa() != cpu::Isa::baseline;
   const int lanes = (cpu::isa() == cpu::Isa::avx512 ? 64
                      : cpu::isa() == cpu::Isa::avx2 ? 32
                                                     : 16) /
                     static_cast<int>(sizeof(T));
   // Additions of one lane (a product and a sum each where there is no fma), of the lanes, and of the runs.
-  return 2.0 * static_cast<double>(std::min(k, kGramRun)) / lanes + lanes + 2;
+  const double along = 2.0 * static_cast<double>(std::min(k, kGramRun)) / lanes + lanes + 2;
+  const int64_t run = std::min(k, tiled_run(k));
+  const double tiled = (fused ? 1.0 : 2.0) * static_cast<double>(run) + static_cast<double>(k / tiled_run(k)) + 3;
+  return std::max(along, tiled);
+}
+
+/// g [rows, columns] = A [rows, k] B with B = `transposed` [k, ld_t], in runs of tiled_run(k).
+template <class T>
+void gram_tiles(int64_t rows, int64_t columns, int64_t k, const T* a, int64_t lda, const T* transposed, int64_t ld_t,
+                Buffer<T>& part, T* g) {
+  for (int64_t first = 0; first < k; first += tiled_run(k)) {
+    const int64_t run = std::min(tiled_run(k), k - first);
+    T* to = first == 0 ? g : part.data();
+    PG_CALL((gemm<T>), rows, columns, run, {a + first, lda, 1}, transposed + first * ld_t, ld_t, to, columns, false);
+    if (first == 0) continue;
+    for (int64_t i = 0; i < rows * columns; ++i) g[i] += to[i];
+  }
 }
 
 /// <L L^T, R R^T> of `rows` rows: the squared norm of sum_t l_t r_t^T. Symmetric blocks are computed once.
 template <class T>
 double gram_norm2(int64_t rows, const T* l, int64_t p, int64_t ld_l, const T* r, int64_t d, int64_t ld_r) {
-  constexpr int64_t block = 16;
-  std::vector<double> ll(static_cast<size_t>(block * rows)), rr(static_cast<size_t>(block * rows));
+  // Right of the diagonal block, an entry stands for its mirror image too.
+  const auto weight = [](int64_t column, int64_t count) { return column < count ? 1.0 : 2.0; };
   double total = 0;
-  for (int64_t i = 0; i < rows; i += block) {
-    const int64_t count = std::min(block, rows - i), columns = rows - i;
-    gram_rows<T>(count, columns, p, l + i * ld_l, ld_l, l + i * ld_l, ld_l, ll.data());
-    gram_rows<T>(count, columns, d, r + i * ld_r, ld_r, r + i * ld_r, ld_r, rr.data());
-    for (int64_t row = 0; row < count; ++row)
-      for (int64_t c = 0; c < columns; ++c)  // right of the diagonal block, an entry stands for its mirror image too
-        total += (c < count ? 1.0 : 2.0) * ll[static_cast<size_t>(row * columns + c)] *
-                 rr[static_cast<size_t>(row * columns + c)];
+  if (rows < kTiledRows) {
+    constexpr int64_t block = 16;
+    std::vector<double> ll(static_cast<size_t>(block * rows)), rr(static_cast<size_t>(block * rows));
+    for (int64_t i = 0; i < rows; i += block) {
+      const int64_t count = std::min(block, rows - i), columns = rows - i;
+      gram_rows<T>(count, columns, p, l + i * ld_l, ld_l, l + i * ld_l, ld_l, ll.data());
+      gram_rows<T>(count, columns, d, r + i * ld_r, ld_r, r + i * ld_r, ld_r, rr.data());
+      for (int64_t row = 0; row < count; ++row)
+        for (int64_t c = 0; c < columns; ++c)
+          total += weight(c, count) * ll[static_cast<size_t>(row * columns + c)] *
+                   rr[static_cast<size_t>(row * columns + c)];
+    }
+    return total;
+  }
+  Buffer<T> lt(p * rows), rt(d * rows), ll(kTiledRows * rows), rr(kTiledRows * rows), part(kTiledRows * rows);
+  PG_CALL((transpose<T>), rows, p, l, ld_l, lt.data(), rows);
+  PG_CALL((transpose<T>), rows, d, r, ld_r, rt.data(), rows);
+  for (int64_t i = 0; i < rows; i += kTiledRows) {
+    const int64_t count = std::min(kTiledRows, rows - i), columns = rows - i;
+    gram_tiles<T>(count, columns, p, l + i * ld_l, ld_l, lt.data() + i, rows, part, ll.data());
+    gram_tiles<T>(count, columns, d, r + i * ld_r, ld_r, rt.data() + i, rows, part, rr.data());
+    for (int64_t row = 0; row < count; ++row) {
+      const T *x = ll.data() + row * columns, *y = rr.data() + row * columns;
+      total += PG_CALL((wide_dot<T>), x, y, count) + 2 * PG_CALL((wide_dot<T>), x + count, y + count, columns - count);
+    }
   }
   return total;
 }

@@ -2,10 +2,12 @@
 import { createRequire } from 'node:module';
 import { performance } from 'node:perf_hooks';
 
-import { lengthsOf, shapes } from './shapes.mjs';
+import { makeGpt } from './gpt.mjs';
+import { isLanguageModel, lengthsOf, shapes } from './shapes.mjs';
 
 const require = createRequire(import.meta.url);
-const { data, models, optim, privacy } = require('../../dist/index.js');
+const library = require('../../dist/index.js');
+const { data, models, optim, privacy } = library;
 
 const { shape: name, batch, mode, memoryBudget, steps } = JSON.parse(process.argv[2]);
 const shape = shapes[name];
@@ -15,7 +17,9 @@ const sequences = lengthsOf(shape, batch).map((rows) => Int32Array.from({ length
 const train = data.SequenceDataset.from(sequences, shape.items);
 
 const { items, maxLength, dim, blocks } = shape;
-const model = new models.SequentialTransformer({ items, maxLength, dim, blocks, dropout: 0 });
+const model = isLanguageModel(shape)
+  ? makeGpt(library, shape)
+  : new models.SequentialTransformer({ items, maxLength, dim, blocks, dropout: 0 });
 // A rate of 1 draws every record: the logical batch is the same on both sides.
 const common = { records: batch, sampler: privacy.poisson({ batchSize: batch }), performance: { memoryBudget } };
 const engine =
