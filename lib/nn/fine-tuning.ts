@@ -7,7 +7,10 @@ import { LoRALinear, type LoRAOptions, widths } from './lora-linear';
 import { isContainer, type Module } from './module';
 
 export interface LoRAModelOptions extends LoRAOptions {
-  /** Layers by path («blocks.0.attention.qkv»), by the end of the path («qkv»), or by a pattern of the whole path. */
+  /**
+   * Layers by path («blocks.0.attention.qkv»), by the end of the path («qkv»), or by a pattern of the whole path. A layer in several
+   * places has the path of the first, and is replaced in all.
+   */
   readonly targets: readonly (string | RegExp)[];
   /** Layers of equal widths train one A and one B together. Default false. */
   readonly tied?: boolean;
