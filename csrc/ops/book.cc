@@ -113,6 +113,11 @@ int64_t Book::left(int64_t slot) const {
   return p.dim() == 0 ? 1 : p.size(0);
 }
 
+int64_t Book::columns(size_t slot) const {
+  const int64_t rows = left(static_cast<int64_t>(slot));
+  return rows == 0 ? 0 : parameters_[slot].numel() / rows;
+}
+
 Book::Norms Book::norms() {
   const auto samples = static_cast<size_t>(samples_), groups = static_cast<size_t>(group_count_);
   Norms result{std::vector<double>(groups * samples, 0.0), std::vector<double>(groups * samples, 0.0),
@@ -121,8 +126,8 @@ Book::Norms Book::norms() {
   for (size_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];
     if (slot.uses.empty()) continue;
-    const int64_t rows = left(static_cast<int64_t>(i)), columns = rows == 0 ? 0 : parameters_[i].numel() / rows;
-    slot.record = materialise_ ? mixed_record(rows, columns, slot.uses) : make_record(rows, columns, slot.uses);
+    const int64_t rows = left(static_cast<int64_t>(i));
+    slot.record = materialise_ ? mixed_record(rows, columns(i), slot.uses) : make_record(rows, columns(i), slot.uses);
     SampleNorms norms = slot.record->norms();
     std::copy(norms.norm2.begin(), norms.norm2.end(),
               result.parameter_norm2.begin() + static_cast<int64_t>(i * samples));
@@ -191,6 +196,8 @@ void Book::accumulate(std::vector<double> factors) {
     double* part = sum + offsets_[i];
     const auto first = factors.begin() + groups_[i] * samples_;
     std::vector<double> rest(first, first + samples_);
+    if (slot.record == nullptr && materialise_)
+      slot.record = mixed_record(left(static_cast<int64_t>(i)), columns(i), slot.uses);
     if (slot.record == nullptr) {
       for (const UsePtr& use : slot.uses) use->accumulate(rest.data(), part);
       continue;

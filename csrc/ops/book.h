@@ -81,7 +81,9 @@ class Book : public std::enable_shared_from_this<Book> {
 
   void run_backward(const at::Tensor& loss, const at::Tensor& seed, Phase phase, bool keep_graph);
   void refine(Norms& norms, std::vector<std::vector<double>>& bounds);
+  // The parameter seen as a matrix [left, columns].
   int64_t left(int64_t slot) const;
+  int64_t columns(size_t slot) const;
 
   std::vector<at::Tensor> parameters_;
   std::vector<std::string> names_;

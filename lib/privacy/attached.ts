@@ -12,10 +12,18 @@ export interface TrainableModel {
   packing?(): Packing;
 }
 
+/**
+ * `factors`: norms and sums straight from what the layers keep. `materialize`: every per-sample gradient is formed in float64 first,
+ * parameter by parameter; slow and large, for verification.
+ */
+export type GradientMode = 'factors' | 'materialize';
+
 /** Speed settings: they change how a step is cut into pieces, never ε, and the result only by rounding. */
 export interface Performance {
   /** Memory for the rows of one physical batch, default 48 MiB. */
   readonly memoryBudget?: number;
+  /** Default `factors`. */
+  readonly gradients?: GradientMode;
 }
 
 export interface StepInput {

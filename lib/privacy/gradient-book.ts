@@ -2,6 +2,7 @@
 
 import { raise } from '../errors';
 import { keep, noGrad, tensor, type Tensor, tidy, torch } from '../tensor';
+import type { GradientMode } from './attached';
 import { type Clip, type GroupAssignment, together } from './clip';
 
 const ops = torch.ops.phantomgrad;
@@ -27,6 +28,8 @@ export interface BookOptions {
   readonly groups?: GroupAssignment;
   /** False lets the operators keep what a plain sum needs: for training without privacy. Default true. */
   readonly norms?: boolean;
+  /** Default `factors`. */
+  readonly gradients?: GradientMode;
 }
 
 /** A sum of per-sample gradients whose sensitivity is known: the only thing that noise is added to. */
@@ -56,7 +59,10 @@ export class GradientBook {
    * @param options.groups  Of these very parameters, in their order.
    * @throws ERR_INVALID_ARGUMENT, ERR_ENGINE_STATE when a parameter is already attached: then nothing has changed.
    */
-  constructor(parameters: ReadonlyMap<string, Tensor>, { groups, norms = true }: BookOptions = {}) {
+  constructor(
+    parameters: ReadonlyMap<string, Tensor>,
+    { groups, norms = true, gradients = 'factors' }: BookOptions = {},
+  ) {
     this.names = [...parameters.keys()];
     this.groups = groups ?? together(this.names);
     [this.#book, this.arena] = ops.book_attach([...parameters.values()], this.names);
@@ -64,6 +70,7 @@ export class GradientBook {
     this.sum = keep(ops.book_gradient(this.#book));
     try {
       ops.book_want_norms(this.#book, norms);
+      ops.book_materialise(this.#book, gradients === 'materialize');
       if (this.groups.groups.length > 1) ops.book_set_groups(this.#book, [...this.groups.groupOf]);
     } catch (error) {
       this.close();

@@ -24,7 +24,10 @@ export { defaultDelta, type DpPlan, type Neighbours, type PlanOptions } from './
 export { PlainEngine, type PlainEngineOptions } from './plain-engine';
 export { PrivacyEngine, type PrivacyEngineOptions, type PrivacySpent } from './privacy-engine';
 export { type DrawingSampler, external, poisson, type Sampler } from './sampling';
-export type { Attached, AttachedSteps, Performance, StepInput, TrainableModel } from './attached';
+export type { Attached, AttachedSteps, GradientMode, Performance, StepInput, TrainableModel } from './attached';
 export type { PackableData, Packing, PackingOptions, PhysicalBatch, Sampled } from './batch-stream';
+export { checkIndependence, type IndependenceOptions, type LossModel } from './check-independence';
+export { type ClippedSum, clippedSum, perSampleNorms, type PerSampleOptions } from './per-sample';
+export type { Norms, SampleNorms } from './gradient-book';
 export type { GroupStats, Spread, TrainingStats } from './training-stats';
 export { type PrivacyStatement, privacyStatement, type StatementOptions } from './statement';

@@ -1,5 +1,6 @@
 // The way of one step, shared by private and plain training: loss, uses, factors, sum, update.
 
+import * as check from '../check';
 import { raise } from '../errors';
 import { batchToken } from '../nn/segments';
 import type { Optimizer, PrivateRelease } from '../optim';
@@ -32,6 +33,7 @@ export abstract class StepEngine {
     protected readonly performance: Performance,
     attributionCheck: boolean,
   ) {
+    checkPerformance(performance);
     this.stream = new BatchStream(sampler, records, random);
     this.#checks = new FirstStepChecks(attributionCheck);
   }
@@ -52,7 +54,8 @@ export abstract class StepEngine {
     if (this.#book !== null) raise('ERR_ENGINE_STATE', 'attach: this engine is attached already. Call detach() first.');
     const parameters = trainable(this.model);
     checkOptimizer(optimizer, parameters);
-    this.#book = new GradientBook(parameters, this.bookOptions([...parameters.keys()]));
+    const { gradients = 'factors' } = this.performance;
+    this.#book = new GradientBook(parameters, { gradients, ...this.bookOptions([...parameters.keys()]) });
     this.#parameters = parameters;
     this.#optimizer = optimizer;
     return Object.assign(optimizer, {
@@ -216,6 +219,13 @@ export abstract class StepEngine {
       return raise('ERR_ENGINE_STATE', `${operation}: the model is in evaluation mode. Call model.train() first.`);
     return this.#book;
   }
+}
+
+function checkPerformance(performance: Performance): void {
+  check.onlyKnown('performance', performance, ['memoryBudget', 'gradients']);
+  const { memoryBudget = DEFAULT_MEMORY, gradients = 'factors' } = performance;
+  check.positive('performance', { memoryBudget });
+  check.oneOf('performance', { gradients }, ['factors', 'materialize']);
 }
 
 function checkLoss(operation: string, loss: Tensor, batch: PhysicalBatch | null): void {
