@@ -6,7 +6,7 @@ import { Segments } from './nn/segments';
 import { publicGrid } from './optim/release';
 import type { Optimizer, PrivateArena } from './optim';
 import { NoiseSource } from './privacy/noise-source';
-import { fromTypedArray, noGrad, type Tensor, tensor, tidy, torch } from './tensor';
+import { fromTypedArray, noGrad, type Tensor, tensor, tidy, torch, zeros } from './tensor';
 
 export { NoiseSource };
 
@@ -245,6 +245,101 @@ export function phantomSum(tied: TiedTable, factors: Factors, options: { readonl
     );
     return deliver('phantomSum', sum, options.out);
   });
+}
+
+/**
+ * One way in which a matrix was used: its per-sample gradient is Σ_t l_t r_tᵀ over the sample's rows, `[p, d]`. Float32 or float64, the
+ * same in all uses.
+ */
+export type KernelUse = RowOptions &
+  (
+    | {
+        /** l, `[N, p]`, and r, `[N, d]`: a linear layer has its output's gradients and its input, either way round. */
+        readonly left: Tensor;
+        readonly right: Tensor;
+      }
+    | {
+        /** `[N]` integers below p: one-hot rows l, and r = scale · rows, `[N, d]`. */
+        readonly ids: Tensor;
+        readonly rows: Tensor;
+        readonly scale?: number;
+        readonly paddingId?: number;
+      }
+    | {
+        /** The per-sample gradients themselves, `[B, p · d]`. */
+        readonly perSample: Tensor;
+      }
+  );
+
+function usesOf(operation: string, uses: readonly KernelUse[]) {
+  if (uses.length === 0) raise('ERR_INVALID_ARGUMENT', `${operation}: give at least one use.`);
+  const none = zeros([0]);
+  const parts = uses.map((use) => {
+    const plain = { scale: 1, padding: -1 };
+    if ('perSample' in use) {
+      const [samples = 0] = use.perSample.shape;
+      const at = cuSeqlens(
+        operation,
+        use.perSample,
+        Array.from({ length: samples + 1 }, (_, b) => b),
+      );
+      return { kind: 'stored', first: use.perSample, second: none, at, ...plain };
+    }
+    if ('ids' in use) {
+      const at = cuSeqlens(operation, use.rows, use.segments);
+      return {
+        kind: 'index',
+        first: use.ids,
+        second: use.rows,
+        at,
+        scale: use.scale ?? 1,
+        padding: use.paddingId ?? -1,
+      };
+    }
+    return {
+      kind: 'dense',
+      first: use.left,
+      second: use.right,
+      at: cuSeqlens(operation, use.left, use.segments),
+      ...plain,
+    };
+  });
+  return [
+    parts.map(({ kind }) => kind),
+    parts.map(({ first }) => first),
+    parts.map(({ second }) => second),
+    parts.map(({ at }) => at),
+    parts.map(({ scale }) => scale),
+    parts.map(({ padding }) => padding),
+  ] as const;
+}
+
+/**
+ * The norm of each sample's gradient of one matrix over all its uses, cross terms included: the rule by which the gradient book makes
+ * sharing exact (a layer called twice, a recurrence, a table that is also a linear weight).
+ *
+ * @param shape  `[p, d]` of the matrix.
+ * @throws ERR_BATCH_DIMENSION, ERR_INVALID_ARGUMENT
+ * @see docs/how-it-works.md, «A per-sample gradient is a list of factors».
+ * @example kernels.usesNorm([8, 4], [{ left: g1, right: x1, segments }, { left: g2, right: x2, segments }]).bound
+ */
+export function usesNorm(shape: readonly [p: number, d: number], uses: readonly KernelUse[]): CertifiedNorms {
+  return tidy(() => {
+    const [norm, bound] = ops.uses_norm(shape[0], shape[1], ...usesOf('usesNorm', uses));
+    return { norm, bound };
+  });
+}
+
+/** Σ_b factors[b] times sample b's gradient over all uses, `[p, d]`, summed in float64 and added to `out` if given. @throws as {@link usesNorm} */
+export function usesSum(
+  shape: readonly [p: number, d: number],
+  uses: readonly KernelUse[],
+  factors: Factors,
+  options: { readonly out?: Tensor } = {},
+): Tensor {
+  return tidy(() =>
+    deliver('usesSum', ops.uses_sum(shape[0], shape[1], ...usesOf('usesSum', uses), asTensor(factors)), options.out),
+  );
 }
 
 /** How a clipped sum becomes public: noise of standard deviation σC on a public grid, then a public divisor. */

@@ -39,7 +39,7 @@ class Affine final : public Operation {
     with_floating("affine", x, [&](auto zero) {
       using T = decltype(zero);
       const int64_t size = shape_.channels * shape_.inner;
-      cpu::parallel_for(0, shape_.rows * shape_.each, 1 + 8192 / (1 + size), [&](int64_t first, int64_t last) {
+      cpu::parallel_for(0, shape_.rows * shape_.each, cpu::grain_for(size), [&](int64_t first, int64_t last) {
         PG_CALL((affine_forward<T>), x.const_data_ptr<T>() + first * size, data<T>(inputs[1]), data<T>(inputs[2]),
                 last - first, shape_.channels, shape_.inner, y.mutable_data_ptr<T>() + first * size);
       });
@@ -62,14 +62,16 @@ class Affine final : public Operation {
     at::Tensor d_bias = sink.needs(2) ? at::empty({samples, shape_.channels}, x.options()) : at::Tensor();
     with_floating("affine", x, [&](auto zero) {
       using T = decltype(zero);
-      cpu::parallel_for(0, samples, 1, [&](int64_t first, int64_t last) {
-        for (int64_t b = first; b < last; ++b) {
-          const int64_t at = segments_->first(b) * size, to = b * shape_.channels;
-          PG_CALL((affine_sums<T>), gradient.const_data_ptr<T>() + at, x.const_data_ptr<T>() + at, segments_->length(b),
-                  shape_.channels, shape_.inner, d_weight.defined() ? d_weight.mutable_data_ptr<T>() + to : nullptr,
-                  d_bias.defined() ? d_bias.mutable_data_ptr<T>() + to : nullptr);
-        }
-      });
+      cpu::parallel_for(0, samples, cpu::grain_for(2 * size * segments_->mean_length()),
+                        [&](int64_t first, int64_t last) {
+                          for (int64_t b = first; b < last; ++b) {
+                            const int64_t at = segments_->first(b) * size, to = b * shape_.channels;
+                            PG_CALL((affine_sums<T>), gradient.const_data_ptr<T>() + at, x.const_data_ptr<T>() + at,
+                                    segments_->length(b), shape_.channels, shape_.inner,
+                                    d_weight.defined() ? d_weight.mutable_data_ptr<T>() + to : nullptr,
+                                    d_bias.defined() ? d_bias.mutable_data_ptr<T>() + to : nullptr);
+                          }
+                        });
     });
     if (sink.needs(1)) sink.use(1, weight, stored_use(d_weight, segments_->token()));
     if (sink.needs(2)) sink.use(2, inputs[2], stored_use(d_bias, segments_->token()));

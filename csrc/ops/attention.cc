@@ -67,7 +67,8 @@ class Attention final : public Operation {
     with_floating("attention", inputs[0], [&](auto zero) {
       using T = decltype(zero);
       const int64_t dim = inputs[2].size(1) / options_.heads;
-      cpu::parallel_for(0, segments_.count() * options_.heads, 1, [&](int64_t begin, int64_t end) {
+      const int64_t mean = segments_.mean_length(), grain = cpu::grain_for(mean * mean * dim);
+      cpu::parallel_for(0, segments_.count() * options_.heads, grain, [&](int64_t begin, int64_t end) {
         Buffer<T> workspace(cpu::attention_workspace(longest_, dim));
         for (int64_t i = begin; i < end; ++i) {
           const int64_t b = i / options_.heads, head = i % options_.heads, first = segments_.first(b);

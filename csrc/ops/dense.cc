@@ -35,7 +35,7 @@ class DenseUse final : public Use {
       using T = decltype(zero);
       const T *g = gradient_.const_data_ptr<T>(), *a = input_.const_data_ptr<T>();
       const int64_t p = left(), d = right();
-      cpu::parallel_for(0, samples(), 1, [&](int64_t first, int64_t last) {
+      cpu::parallel_for(0, samples(), cpu::grain_for(mean_rows() * (p + d)), [&](int64_t first, int64_t last) {
         for (int64_t b = first; b < last; ++b)
           for (int64_t t = segments().first(b); t < segments().first(b + 1); ++t)
             out[b] += row_norm(g + t * p, p) * row_norm(a + t * d, d);
@@ -66,27 +66,29 @@ class DenseUse final : public Use {
       const int64_t p = left(), d = right();
       const T *g = gradient_.const_data_ptr<T>(), *a = input_.const_data_ptr<T>();
       Buffer<T> scaled(segments().rows() * d);
-      cpu::parallel_for(0, static_cast<int64_t>(runs.size()), 1, [&](int64_t first, int64_t last) {
-        for (int64_t r = first; r < last; ++r)
-          for (int64_t b = runs[static_cast<size_t>(r)].first; b < runs[static_cast<size_t>(r)].last; ++b) {
-            const T factor = static_cast<T>(factors[b]);
-            for (int64_t i = segments().first(b) * d; i < segments().first(b + 1) * d; ++i)
-              scaled.data()[i] = factor * a[i];
-          }
-      });
+      cpu::parallel_for(
+          0, static_cast<int64_t>(runs.size()), cpu::grain_for(kRunRows * d), [&](int64_t first, int64_t last) {
+            for (int64_t r = first; r < last; ++r)
+              for (int64_t b = runs[static_cast<size_t>(r)].first; b < runs[static_cast<size_t>(r)].last; ++b) {
+                const T factor = static_cast<T>(factors[b]);
+                for (int64_t i = segments().first(b) * d; i < segments().first(b + 1) * d; ++i)
+                  scaled.data()[i] = factor * a[i];
+              }
+          });
       const int64_t tasks = (p + kTaskRows - 1) / kTaskRows;
-      cpu::parallel_for(0, tasks, 1, [&](int64_t first, int64_t last) {
-        Buffer<T> partial(kTaskRows * d);
-        for (int64_t task = first; task < last; ++task) {
-          const int64_t row = task * kTaskRows, rows = std::min(kTaskRows, p - row);
-          for (const Run& run : runs) {
-            const int64_t start = segments().first(run.first), length = segments().first(run.last) - start;
-            PG_CALL((gemm<T>), rows, d, length, {g + start * p + row, 1, p}, scaled.data() + start * d, d,
-                    partial.data(), d, false);
-            PG_CALL((add_scaled<T>), sum + row * d, 1.0, partial.data(), rows * d);
-          }
-        }
-      });
+      cpu::parallel_for(
+          0, tasks, cpu::grain_for(segments().rows() * kTaskRows * d / 8), [&](int64_t first, int64_t last) {
+            Buffer<T> partial(kTaskRows * d);
+            for (int64_t task = first; task < last; ++task) {
+              const int64_t row = task * kTaskRows, rows = std::min(kTaskRows, p - row);
+              for (const Run& run : runs) {
+                const int64_t start = segments().first(run.first), length = segments().first(run.last) - start;
+                PG_CALL((gemm<T>), rows, d, length, {g + start * p + row, 1, p}, scaled.data() + start * d, d,
+                        partial.data(), d, false);
+                PG_CALL((add_scaled<T>), sum + row * d, 1.0, partial.data(), rows * d);
+              }
+            }
+          });
     });
   }
 
@@ -111,7 +113,8 @@ class DenseRecord final : public Record {
     with_floating("linear", uses_.front()->gradient(), [&](auto zero) {
       using T = decltype(zero);
       if (stored_ > 0) gradients_ = at::empty({stored_, left_ * right_}, uses_.front()->gradient().options());
-      cpu::parallel_for(0, samples_, 1, [&](int64_t first, int64_t last) {
+      const int64_t grain = cpu::grain_for(uses_.front()->mean_rows() * (left_ + right_) * 4);
+      cpu::parallel_for(0, samples_, grain, [&](int64_t first, int64_t last) {
         for (int64_t b = first; b < last; ++b) {
           const auto i = static_cast<size_t>(b);
           if (at_[i] >= 0)

@@ -32,12 +32,13 @@ class Dropout final : public Operation {
     const int64_t width = segments_.rows() == 0 ? 0 : x.numel() / segments_.rows();
     with_floating("dropout", x, [&](auto zero) {
       using T = decltype(zero);
-      cpu::parallel_for(0, segments_.count(), 4, [&](int64_t first, int64_t last) {
-        for (int64_t b = first; b < last; ++b)
-          PG_CALL((dropout<T>), x.const_data_ptr<T>() + segments_.first(b) * width, segments_.length(b) * width,
-                  dropout_stream(seed_, step_, site_, keys_.const_data_ptr<int64_t>()[b]), uint64_t{0}, rate_,
-                  y.mutable_data_ptr<T>() + segments_.first(b) * width);
-      });
+      cpu::parallel_for(
+          0, segments_.count(), cpu::grain_for(4 * segments_.mean_length() * width), [&](int64_t first, int64_t last) {
+            for (int64_t b = first; b < last; ++b)
+              PG_CALL((dropout<T>), x.const_data_ptr<T>() + segments_.first(b) * width, segments_.length(b) * width,
+                      dropout_stream(seed_, step_, site_, keys_.const_data_ptr<int64_t>()[b]), uint64_t{0}, rate_,
+                      y.mutable_data_ptr<T>() + segments_.first(b) * width);
+          });
     });
     return y;
   }

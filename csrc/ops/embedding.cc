@@ -30,7 +30,7 @@ class Embedding final : public Operation {
       using T = decltype(zero);
       const T *from = table.const_data_ptr<T>(), scale = static_cast<T>(scale_);
       T* to = y.mutable_data_ptr<T>();
-      cpu::parallel_for(0, rows, 512, [&](int64_t first, int64_t last) {
+      cpu::parallel_for(0, rows, cpu::grain_for(d), [&](int64_t first, int64_t last) {
         for (int64_t t = first; t < last; ++t)
           for (int64_t j = 0; j < d; ++j) to[t * d + j] = scale * from[id[t] * d + j];
       });

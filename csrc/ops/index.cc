@@ -48,7 +48,8 @@ void IndexUse::accumulate(const double* factors, double* sum) const {
     using T = decltype(zero);
     const int64_t d = dim(), threads = cpu::thread_count();
     // Each thread owns the ids of one residue class: no two threads meet in a row, and the order of rows is fixed.
-    cpu::parallel_for(0, threads, 1, [&](int64_t first, int64_t last) {
+    const int64_t grain = cpu::grain_for(segments().rows() * d / threads);
+    cpu::parallel_for(0, threads, grain, [&](int64_t first, int64_t last) {
       for (int64_t b = 0; b < samples(); ++b) {
         if (factors[b] == 0) continue;
         for (int64_t e = segments().first(b); e < segments().first(b + 1); ++e) {

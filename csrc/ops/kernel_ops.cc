@@ -10,78 +10,19 @@
 #include "error.h"
 #include "ops/dispatch.h"
 #include "ops/head.h"
-#include "ops/record.h"
+#include "ops/kernel_support.h"
 
 namespace phantomgrad {
 namespace {
 
 using Optional = std::optional<at::Tensor>;
-using Uses = std::vector<UsePtr>;
-
-// As the book's: where the certificate adds more than this share to a squared norm, the sample is formed in float64.
-constexpr double kLargestExcess = 0.008;
-
-at::Tensor new_doubles(at::IntArrayRef shape) { return at::zeros(shape, at::TensorOptions().dtype(at::kDouble)); }
-
-SampleNorms certified(int64_t left, int64_t right, const Uses& uses) {
-  SampleNorms norms = make_record(left, right, uses)->norms();
-  std::vector<double> products, gradient;
-  for (size_t b = 0; b < norms.norm2.size(); ++b) {
-    const double excess = norms.bound[b] * norms.bound[b] - norms.norm2[b];
-    if (!(excess > kLargestExcess * norms.norm2[b]) || !std::isfinite(excess)) continue;
-    if (products.empty()) {
-      products.assign(norms.norm2.size(), 0.0);
-      for (const UsePtr& use : uses) use->add_row_products(products.data());
-      gradient.resize(static_cast<size_t>(left * right));
-    }
-    const ExactNorm exact = exact_norm(uses, static_cast<int64_t>(b), products[b], gradient);
-    norms.norm2[b] = exact.norm2;
-    norms.bound[b] = exact.bound;
-  }
-  return norms;
-}
-
-at::Tensor roots(const std::vector<double>& squares) {
-  at::Tensor t = new_doubles({static_cast<int64_t>(squares.size())});
-  for (size_t b = 0; b < squares.size(); ++b) t.mutable_data_ptr<double>()[b] = std::sqrt(squares[b]);
-  return t;
-}
-
-at::Tensor values(const std::vector<double>& numbers) {
-  at::Tensor t = new_doubles({static_cast<int64_t>(numbers.size())});
-  std::copy(numbers.begin(), numbers.end(), t.mutable_data_ptr<double>());
-  return t;
-}
-
-// Rows [N, width] of a tensor [..., width], and the segments that must describe them.
-struct Rows {
-  Rows(const char* operation, const char* name, const at::Tensor& t, const SegmentsPtr& segments) {
-    PG_CHECK(t.dim() >= 2 && t.size(-1) > 0, "ERR_INVALID_ARGUMENT", operation, ": ", name,
-             " must be rows [..., width], got ", t.sizes(), ".");
-    PG_CHECK(row_count(t) == segments->rows(), "ERR_BATCH_DIMENSION", operation, ": ", name, " has ", row_count(t),
-             " rows, the segments have ", segments->rows(), ".");
-    with_floating(operation, t, [](auto) {});
-    rows = t.detach().reshape({row_count(t), t.size(-1)}).contiguous();
-  }
-  at::Tensor rows;
-};
-
-std::vector<double> factors_of(const char* operation, const at::Tensor& factors, int64_t samples) {
-  PG_CHECK(factors.dim() == 1 && factors.size(0) == samples, "ERR_INVALID_ARGUMENT", operation, ": expected ", samples,
-           " factors, got ", factors.sizes(), ".");
-  const at::Tensor wide = factors.to(at::kDouble).contiguous();
-  std::vector<double> result(wide.const_data_ptr<double>(), wide.const_data_ptr<double>() + samples);
-  for (double& factor : result)
-    if (!std::isfinite(factor)) factor = 0;
-  return result;
-}
 
 struct DenseRows {
   DenseRows(const char* operation, const at::Tensor& activations, const at::Tensor& gradients,
             const at::Tensor& cu_seqlens)
       : segments(std::make_shared<const Segments>(cu_seqlens)),
-        a(Rows(operation, "activations", activations, segments).rows),
-        g(Rows(operation, "gradients", gradients, segments).rows) {
+        a(rows_of(operation, "activations", activations, *segments)),
+        g(rows_of(operation, "gradients", gradients, *segments)) {
     PG_CHECK(a.scalar_type() == g.scalar_type(), "ERR_INVALID_ARGUMENT", operation,
              ": activations and gradients must have one dtype, got ", a.scalar_type(), " and ", g.scalar_type(), ".");
   }
@@ -123,19 +64,6 @@ std::tuple<at::Tensor, at::Tensor> clipped_sum(const at::Tensor& activations, co
   return {weight, shift};
 }
 
-UsePtr input_use(const char* operation, const at::Tensor& ids, const at::Tensor& gradients, const SegmentsPtr& segments,
-                 int64_t vocabulary, double scale, int64_t padding_id) {
-  const at::Tensor rows = Rows(operation, "gradients", gradients, segments).rows;
-  const at::Tensor own = own_integers(operation, "ids", ids).reshape({-1});
-  PG_CHECK(own.numel() == rows.size(0), "ERR_INVALID_ARGUMENT", operation, ": expected ", rows.size(0), " ids, got ",
-           own.numel(), ".");
-  for (int64_t t = 0; t < own.numel(); ++t)
-    PG_CHECK(own.const_data_ptr<int64_t>()[t] >= 0 && own.const_data_ptr<int64_t>()[t] < vocabulary,
-             "ERR_INVALID_ARGUMENT", operation, ": ids[", t, "] is ", own.const_data_ptr<int64_t>()[t],
-             ", the table has rows 0 to ", vocabulary - 1, ".");
-  return index_use(segments, own, rows, scale, padding_id);
-}
-
 std::tuple<at::Tensor, at::Tensor> embedding_norm(const at::Tensor& ids, const at::Tensor& gradients,
                                                   const at::Tensor& cu_seqlens, int64_t vocabulary, double scale,
                                                   int64_t padding_id) {
@@ -168,7 +96,7 @@ struct Tied {
              "ERR_INVALID_ARGUMENT", operation, ": inputGradients must be [..., ", table.size(1),
              "] of the table's dtype, got ", input_gradients.sizes(), ".");
     input = input_use(operation, ids, input_gradients, segments, table.size(0), input_scale, padding_id);
-    const at::Tensor rows = Rows(operation, "hidden", hidden, segments).rows;
+    const at::Tensor rows = rows_of(operation, "hidden", hidden, *segments);
     head = run_head(rows, table.detach(), own_integers(operation, "targets", targets),
                     weights.has_value() ? weights->detach() : at::Tensor(),
                     bias.has_value() ? bias->detach() : at::Tensor(),

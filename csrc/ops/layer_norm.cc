@@ -26,7 +26,7 @@ class LayerNorm final : public Operation {
     rstd_ = at::empty({rows}, x.options());
     with_floating("layerNorm", x, [&](auto zero) {
       using T = decltype(zero);
-      cpu::parallel_for(0, rows, 64, [&](int64_t first, int64_t last) {
+      cpu::parallel_for(0, rows, cpu::grain_for(8 * d), [&](int64_t first, int64_t last) {
         PG_CALL((layer_norm_forward<T>), x.const_data_ptr<T>() + first * d, inputs[1].const_data_ptr<T>(),
                 inputs[2].defined() ? inputs[2].const_data_ptr<T>() : nullptr, eps_, last - first, d,
                 y.mutable_data_ptr<T>() + first * d, mean_.mutable_data_ptr<T>() + first,
@@ -43,15 +43,16 @@ class LayerNorm final : public Operation {
     at::Tensor d_gamma = at::empty({samples, d}, x.options()), d_beta = at::empty({samples, d}, x.options());
     with_floating("layerNorm", x, [&](auto zero) {
       using T = decltype(zero);
-      cpu::parallel_for(0, samples, 1, [&](int64_t first, int64_t last) {
-        for (int64_t b = first; b < last; ++b) {
-          const int64_t row = segments_->first(b);
-          PG_CALL((layer_norm_backward<T>), gradient.const_data_ptr<T>() + row * d, x.const_data_ptr<T>() + row * d,
-                  inputs[1].const_data_ptr<T>(), mean_.const_data_ptr<T>() + row, rstd_.const_data_ptr<T>() + row,
-                  segments_->length(b), d, dx.defined() ? dx.mutable_data_ptr<T>() + row * d : nullptr,
-                  d_gamma.mutable_data_ptr<T>() + b * d, d_beta.mutable_data_ptr<T>() + b * d);
-        }
-      });
+      cpu::parallel_for(
+          0, samples, cpu::grain_for(16 * d * segments_->mean_length()), [&](int64_t first, int64_t last) {
+            for (int64_t b = first; b < last; ++b) {
+              const int64_t row = segments_->first(b);
+              PG_CALL((layer_norm_backward<T>), gradient.const_data_ptr<T>() + row * d, x.const_data_ptr<T>() + row * d,
+                      inputs[1].const_data_ptr<T>(), mean_.const_data_ptr<T>() + row, rstd_.const_data_ptr<T>() + row,
+                      segments_->length(b), d, dx.defined() ? dx.mutable_data_ptr<T>() + row * d : nullptr,
+                      d_gamma.mutable_data_ptr<T>() + b * d, d_beta.mutable_data_ptr<T>() + b * d);
+            }
+          });
     });
     if (sink.needs(0)) sink.gradient(0, dx);
     if (sink.needs(1)) sink.use(1, inputs[1], stored_use(d_gamma, segments_->token()));

@@ -17,15 +17,16 @@ constexpr int64_t kTaskRows = 96;
 // out [rows, n] = in [rows, k] matrix [k, n] (+ bias), a block of rows at a time.
 template <class T>
 void product(const T* in, int64_t rows, int64_t k, const T* matrix, int64_t n, const T* bias, T* out) {
-  cpu::parallel_for(0, (rows + kTaskRows - 1) / kTaskRows, 1, [&](int64_t first, int64_t last) {
-    for (int64_t row = first * kTaskRows; row < std::min(rows, last * kTaskRows); row += kTaskRows) {
-      const int64_t count = std::min(kTaskRows, rows - row);
-      PG_CALL((gemm<T>), count, n, k, {in + row * k, k, 1}, matrix, n, out + row * n, n, false);
-      if (bias == nullptr) continue;
-      for (int64_t r = row; r < row + count; ++r)
-        for (int64_t j = 0; j < n; ++j) out[r * n + j] += bias[j];
-    }
-  });
+  cpu::parallel_for(0, (rows + kTaskRows - 1) / kTaskRows, cpu::grain_for(kTaskRows * k * n / 8),
+                    [&](int64_t first, int64_t last) {
+                      for (int64_t row = first * kTaskRows; row < std::min(rows, last * kTaskRows); row += kTaskRows) {
+                        const int64_t count = std::min(kTaskRows, rows - row);
+                        PG_CALL((gemm<T>), count, n, k, {in + row * k, k, 1}, matrix, n, out + row * n, n, false);
+                        if (bias == nullptr) continue;
+                        for (int64_t r = row; r < row + count; ++r)
+                          for (int64_t j = 0; j < n; ++j) out[r * n + j] += bias[j];
+                      }
+                    });
 }
 
 // W as the right factor of x W: [in, out]. Stored that way, or copied into `transposed`.
@@ -83,11 +84,12 @@ class Linear final : public Operation {
     at::Tensor sums = at::empty({segments_->count(), p}, gradient.options());
     with_floating("linear", gradient, [&](auto zero) {
       using T = decltype(zero);
-      cpu::parallel_for(0, segments_->count(), 4, [&](int64_t first, int64_t last) {
-        for (int64_t b = first; b < last; ++b)
-          PG_CALL((column_sums<T>), gradient.const_data_ptr<T>() + segments_->first(b) * p, segments_->length(b), p, p,
-                  sums.mutable_data_ptr<T>() + b * p);
-      });
+      cpu::parallel_for(0, segments_->count(), cpu::grain_for(segments_->mean_length() * p),
+                        [&](int64_t first, int64_t last) {
+                          for (int64_t b = first; b < last; ++b)
+                            PG_CALL((column_sums<T>), gradient.const_data_ptr<T>() + segments_->first(b) * p,
+                                    segments_->length(b), p, p, sums.mutable_data_ptr<T>() + b * p);
+                        });
     });
     return sums;
   }

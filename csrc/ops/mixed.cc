@@ -18,7 +18,7 @@ class MixedRecord final : public Record {
     for (const UsePtr& use : uses_) use->add_row_products(products.data());
     SampleNorms result{std::vector<double>(static_cast<size_t>(samples)),
                        std::vector<double>(static_cast<size_t>(samples))};
-    cpu::parallel_for(0, samples, 1, [&](int64_t first, int64_t last) {
+    cpu::parallel_for(0, samples, cpu::grain_for(4 * size_), [&](int64_t first, int64_t last) {
       std::vector<double> gradient(static_cast<size_t>(size_));
       for (int64_t b = first; b < last; ++b) {
         const auto i = static_cast<size_t>(b);

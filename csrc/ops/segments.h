@@ -20,6 +20,8 @@ class Segments {
   int64_t rows() const { return offsets_[count_]; }
   int64_t first(int64_t sample) const { return offsets_[sample]; }
   int64_t length(int64_t sample) const { return offsets_[sample + 1] - offsets_[sample]; }
+  /// Rounded up.
+  int64_t mean_length() const { return count_ == 0 ? 0 : (rows() + count_ - 1) / count_; }
   const int64_t* offsets() const { return offsets_; }
   /// Which batch the caller opened the scope for; 0: none in particular.
   int64_t token() const { return token_; }

@@ -44,10 +44,12 @@ class SoftmaxHead final : public Operation {
       const int64_t d = head_->dim();
       const T *scale = upstream.const_data_ptr<T>(), *from = head_->d_hidden.const_data_ptr<T>();
       T* to = result.mutable_data_ptr<T>();
-      cpu::parallel_for(0, segments.count(), 4, [&](int64_t first, int64_t last) {
-        for (int64_t b = first; b < last; ++b)
-          for (int64_t i = segments.first(b) * d; i < segments.first(b + 1) * d; ++i) to[i] = scale[b] * from[i];
-      });
+      cpu::parallel_for(0, segments.count(), cpu::grain_for(segments.mean_length() * d),
+                        [&](int64_t first, int64_t last) {
+                          for (int64_t b = first; b < last; ++b)
+                            for (int64_t i = segments.first(b) * d; i < segments.first(b + 1) * d; ++i)
+                              to[i] = scale[b] * from[i];
+                        });
     });
     return result;
   }

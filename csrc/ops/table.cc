@@ -68,7 +68,8 @@ class TableRecord final : public Record {
     const at::Tensor& like = output_ != nullptr ? output_->head().hidden : inputs_.front()->rows();
     with_floating("embedding", like, [&](auto zero) {
       using T = decltype(zero);
-      cpu::parallel_for(0, samples, 1, [&](int64_t first, int64_t last) {
+      const int64_t grain = output_ != nullptr ? 1 : cpu::grain_for(8 * dim_ * inputs_.front()->mean_rows());
+      cpu::parallel_for(0, samples, grain, [&](int64_t first, int64_t last) {
         for (int64_t b = first; b < last; ++b) {
           const auto i = static_cast<size_t>(b);
           one<T>(b, in[i], out[i], result.norm2[i], result.bound[i]);

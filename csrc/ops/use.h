@@ -26,6 +26,8 @@ class Use {
   virtual UseKind kind() const = 0;
   int64_t samples() const { return segments_->count(); }
   const Segments& segments() const { return *segments_; }
+  /// Rows of a sample on average, rounded up.
+  int64_t mean_rows() const { return segments_->mean_length(); }
 
   /// Adds sum_t |l_t| |r_t| of each sample to `out` [B]: the size of the terms that may cancel in its gradient.
   /// Exactly 0 if and only if the sample contributes nothing.

@@ -66,6 +66,7 @@ export class BatchStream<B extends PhysicalBatch> {
   /** What was summed of an unfinished logical batch is lost: its batches are handed out again, from the first. */
   restart(): void {
     this.#outstanding = null;
+    enterBatch(null);
     if (this.#consumed < this.#logical.length) this.#consumed = 0;
   }
 

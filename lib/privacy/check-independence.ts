@@ -94,7 +94,7 @@ function spread(count: number, most: number): number[] {
 
 function changed<B extends object>(batch: B, sample: number, samples: number): B {
   const layout = layoutOf(batch, samples);
-  const entries = Object.entries(batch).map(([name, value]) =>
+  const entries = Object.entries(batch as Record<string, unknown>).map(([name, value]): [string, unknown] =>
     LAYOUT.has(name) ? [name, value] : [name, mixed(value, sample, layout)],
   );
   return Object.assign(Object.create(Object.getPrototypeOf(batch) as object | null) as B, Object.fromEntries(entries));
@@ -115,10 +115,17 @@ function mixed(value: unknown, sample: number, { samples, rows, offsets }: Layou
     length === rows ? [offsets[sample] as number, offsets[sample + 1] as number] : [sample, sample + 1];
   const from = Array.from({ length }, (_, i) => (i >= first && i < end ? (i + (end - first)) % length : i));
   if (value instanceof Tensor) return value.indexSelect(0, fromTypedArray(BigInt64Array.from(from, BigInt)));
-  const source = value as ArrayLike<unknown>;
-  if (Array.isArray(value)) return from.map((i) => source[i]);
-  if (!ArrayBuffer.isView(value) || value instanceof DataView) return value;
-  const copy = (value as unknown as { slice(): Record<number, unknown> }).slice();
-  from.forEach((i, to) => (copy[to] = source[i]));
+  if (!isList(value)) return value;
+  const copy = value.slice();
+  from.forEach((row, to) => (copy[to] = value[row]));
   return copy;
+}
+
+interface List {
+  [row: number]: unknown;
+  slice(): List;
+}
+
+function isList(value: unknown): value is List {
+  return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
 }

@@ -229,6 +229,44 @@ test('a step composed by hand clips to what the gradient book clips to', () => {
   expectNear(numbers(out), book.sums['E']!, 1e-5);
 });
 
+test('norms and sums over all uses of a matrix are those of its summed per-sample gradients', () => {
+  const random = (n: number, start: number): Float64Array =>
+    Float64Array.from({ length: n }, (_, i) => Math.sin(start + 1.7 * i * i));
+  const rows = (values: Float64Array, width: number): Tensor => fromTypedArray(values, [values.length / width, width]);
+  const [p, d, at] = [4, 3, [0, 2, 2, 5]];
+  const [l, r, u, s] = [random(5 * p, 1), random(5 * d, 2), random(5 * d, 3), random(3 * p * d, 4)];
+  const ids = [0, 3, 3, 1, 0];
+  const uses: kernels.KernelUse[] = [
+    { left: rows(l, p), right: rows(r, d), segments: at },
+    { ids: ints(ids), rows: rows(u, d), scale: 2, paddingId: 1, segments: at },
+    { perSample: rows(s, p * d) },
+  ];
+  const gradients = [0, 1, 2].map((b) => {
+    const own = s.slice(b * p * d, (b + 1) * p * d);
+    for (let t = at[b]!; t < at[b + 1]!; t++) {
+      for (let j = 0; j < d; j++) {
+        for (let i = 0; i < p; i++) own[i * d + j]! += l[t * p + i]! * r[t * d + j]!;
+        if (ids[t] !== 1) own[ids[t]! * d + j]! += 2 * u[t * d + j]!;
+      }
+    }
+    return own;
+  });
+  const { norm, bound } = kernels.usesNorm([p, d], uses);
+  gradients.forEach((own, b) => {
+    const exact = Math.hypot(...own);
+    expect(Math.abs(numbers(norm)[b]! / exact - 1)).toBeLessThan(1e-12);
+    expect(numbers(bound)[b]!).toBeGreaterThanOrEqual(exact * (1 - 1e-15));
+  });
+  const sum = numbers(kernels.usesSum([p, d], uses, [1, -2, 0.5]));
+  sum.forEach((x, i) =>
+    expect(Math.abs(x - (gradients[0]![i]! - 2 * gradients[1]![i]! + 0.5 * gradients[2]![i]!))).toBeLessThan(1e-12),
+  );
+  refuses(() => kernels.usesNorm([p, d], []), 'ERR_INVALID_ARGUMENT');
+  refuses(() => kernels.usesNorm([p, d + 1], uses), 'ERR_INVALID_ARGUMENT');
+  refuses(() => kernels.usesNorm([p, d], [uses[0]!, { ...uses[0]!, segments: [0, 5] }]), 'ERR_BATCH_DIMENSION');
+  refuses(() => kernels.usesNorm([3, d], [uses[1]!]), 'ERR_INVALID_ARGUMENT');
+});
+
 test('without segments the first dimension is the batch', () => {
   const random = new Random(2);
   const [a, g] = [fromTypedArray(random.normals(24), [2, 4, 3]), fromTypedArray(random.normals(16), [2, 4, 2])];
