@@ -6,6 +6,7 @@ module.exports = {
   transform: { '^.+\\.[cm]?[jt]s$': '@swc/jest' },
   // Packages that exist as ES modules only.
   transformIgnorePatterns: ['/node_modules/(?!(hyparquet|hyparquet-compressors|hyparquet-writer|hysnappy)/)'],
+  setupFiles: ['<rootDir>/test/fixtures/properties.cjs'],
   reporters: ['default', '<rootDir>/scripts/closing-line.cjs'],
   maxWorkers: 2,
   testTimeout: 60_000,

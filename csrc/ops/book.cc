@@ -48,6 +48,7 @@ void Book::run_backward(const at::Tensor& loss, const at::Tensor& seed, Phase ph
   discard();
   for (int64_t slot = 0; slot < size(); ++slot) check_bound(slot);
   samples_ = loss.size(0);
+  loss_ = loss;
   phase_ = phase;
   stepping = true;
   try {
@@ -55,6 +56,7 @@ void Book::run_backward(const at::Tensor& loss, const at::Tensor& seed, Phase ph
   } catch (const std::exception& error) {
     stepping = false;
     phase_ = Phase::closed;
+    loss_.reset();
     discard();
     PG_CHECK(!is_second_backward(error), "ERR_BACKWARD_OUTSIDE_STEP",
              "step: the loss has already been used. Compute it again for another step.");
@@ -62,6 +64,7 @@ void Book::run_backward(const at::Tensor& loss, const at::Tensor& seed, Phase ph
   }
   stepping = false;
   phase_ = Phase::closed;
+  loss_.reset();
 }
 
 void Book::backward(const at::Tensor& loss, int64_t token) {

@@ -45,6 +45,8 @@ class Book : public std::enable_shared_from_this<Book> {
   const std::string& name(int64_t slot) const { return names_[static_cast<size_t>(slot)]; }
   int64_t size() const { return static_cast<int64_t>(parameters_.size()); }
 
+  /// « (MulBackward0)»: the operator that sent a gradient to the leaf itself in the backward pass at hand.
+  std::string operator_of(const std::string& name) const;
   /// Refuses (ERR_ENGINE_STATE) a parameter that was given other memory than its part of the arena.
   void check_bound(int64_t slot) const;
 
@@ -92,6 +94,7 @@ class Book : public std::enable_shared_from_this<Book> {
   at::Tensor arena_, sum_;
   bool norms_wanted_ = true;
   Phase phase_ = Phase::closed;
+  at::Tensor loss_;  // of the backward pass at hand
   int64_t samples_ = 0, token_ = 0;
   std::vector<int64_t> groups_;  // [parameters]
   int64_t group_count_ = 1;

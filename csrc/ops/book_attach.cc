@@ -9,6 +9,7 @@
 
 #include "error.h"
 #include "ops/book.h"
+#include "ops/tap.h"
 
 namespace phantomgrad {
 namespace {
@@ -104,8 +105,9 @@ std::shared_ptr<Book> Book::attach(std::vector<at::Tensor> parameters, std::vect
       if (!gradient.defined() || owner == nullptr) return;
       PG_CHECK(owner->phase() != Phase::closed, "ERR_BACKWARD_OUTSIDE_STEP", "backward() reached parameter ", name,
                " while an engine is attached. Give the loss to optimizer.step({ loss }), or detach the engine first.");
-      refuse("ERR_NO_GRADIENT_RULE", "step: parameter ", name,
-             " is used by an operator without a per-sample rule. Use the modules of nn, or wrap the parameter with "
+      refuse("ERR_NO_GRADIENT_RULE", "step: parameter ", name, " is used by an operator without a per-sample rule",
+             owner->operator_of(name),
+             ". Use the modules of nn, or wrap the parameter with "
              "nn.perSample(parameter, samples).");
     }));
   }
@@ -125,6 +127,13 @@ void Book::detach() {
   parameters_.clear();
   groups_.clear();
   slots_.clear();
+}
+
+std::string Book::operator_of(const std::string& name) const {
+  const auto found = std::find(names_.begin(), names_.end(), name);
+  if (found == names_.end() || !loss_.defined()) return {};
+  const std::string node = operator_using(loss_, parameters_[static_cast<size_t>(found - names_.begin())]);
+  return node.empty() ? "" : " (" + node + ")";
 }
 
 void Book::check_bound(int64_t slot) const {

@@ -3,9 +3,11 @@
 
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
+#include <torch/csrc/autograd/functions/accumulate_grad.h>
 #include <torch/csrc/autograd/saved_variable.h>
 
 #include <string_view>
+#include <unordered_set>
 
 #include "error.h"
 
@@ -112,6 +114,27 @@ at::Tensor tap(std::shared_ptr<Operation> operation, std::vector<at::Tensor> inp
     present.push_back(inputs[i]);
   }
   return Tap::apply(call, at::TensorList(present));
+}
+
+std::string operator_using(const at::Tensor& loss, const at::Tensor& parameter) {
+  std::vector<torch::autograd::Node*> open;
+  std::unordered_set<torch::autograd::Node*> seen;
+  if (loss.grad_fn() != nullptr) open.push_back(loss.grad_fn().get());
+  while (!open.empty()) {
+    torch::autograd::Node* node = open.back();
+    open.pop_back();
+    if (!seen.insert(node).second) continue;
+    for (const torch::autograd::Edge& edge : node->next_edges()) {
+      if (!edge.is_valid()) continue;
+      const auto* leaf = dynamic_cast<torch::autograd::AccumulateGrad*>(edge.function.get());
+      // Nodes of tapped operators hand over uses; what arrives at the leaf came through another one.
+      if (leaf == nullptr)
+        open.push_back(edge.function.get());
+      else if (leaf->variable.is_same(parameter) && dynamic_cast<torch::autograd::CppNode<Tap>*>(node) == nullptr)
+        return node->name();
+    }
+  }
+  return {};
 }
 
 bool is_second_backward(const std::exception& error) {

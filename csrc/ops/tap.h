@@ -5,6 +5,7 @@
 
 #include <exception>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "ops/book.h"
@@ -45,6 +46,10 @@ class Operation {
 
 /// Runs `operation`, on the tape if any input requires a gradient. Undefined tensors stand for absent inputs.
 at::Tensor tap(std::shared_ptr<Operation> operation, std::vector<at::Tensor> inputs);
+
+/// Name of the autograd node («MulBackward0») through which `loss` reaches the leaf `parameter` without tap; empty if
+/// none.
+std::string operator_using(const at::Tensor& loss, const at::Tensor& parameter);
 
 /// Whether `error` is LibTorch's complaint about a graph whose saved tensors have been freed.
 bool is_second_backward(const std::exception& error);

@@ -32,6 +32,12 @@ export class OpenBook {
     return this;
   }
 
+  /** Every per-sample gradient formed in float64 from the factors that the operators keep. */
+  materialise(wanted: boolean): this {
+    ops.book_materialise(this.id, wanted);
+    return this;
+  }
+
   backward(loss: Tensor): this {
     ops.book_backward(this.id, loss);
     return this;

@@ -2,7 +2,7 @@
 
 import { fc, test as property } from '@fast-check/jest';
 import { inputs, leaves, makeBatch, makeParameters, PATTERNS, plainGradients } from './patterns';
-import { step } from './book';
+import { inSegments, step, withBook } from './book';
 import { expectCertified, expectClose, expectNear, norm } from './numbers';
 import { Random } from './random';
 import { offsets, repetition, seed, SEEDED } from './shapes';
@@ -68,6 +68,25 @@ describe.each(PATTERNS.map((pattern) => [pattern.name, pattern] as const))('%s',
         const contribution = norm(Object.values(alone.sums).map(norm));
         if (!(contribution <= bound[b]!)) throw new Error(`sample ${b} adds ${contribution}, its bound is ${bound[b]}`);
       });
+    },
+  );
+
+  property.prop([shape, repetition, seed], { ...SEEDED, numRuns: 8 })(
+    'float32 norms are within 1e-5 of float64 on the same stored factors, and the bound within 1 % above',
+    ({ M, d, at }, kind, start) => {
+      const random = new Random(start);
+      const parameters = leaves(makeParameters(pattern, M, d, random), 'float32');
+      const all = inputs(makeBatch(random, at, M, d, kind), d, 'float32');
+      const run = (materialise: boolean) =>
+        withBook(parameters, (book) =>
+          book
+            .materialise(materialise)
+            .backward(inSegments(at, () => pattern.ours(parameters, all)))
+            .norms(),
+        );
+      const [fast, exact] = [run(false), run(true)];
+      expectClose(fast.norm, exact.norm, { relative: 1e-5, absolute: 1e-30, what: 'norm' });
+      expectCertified(fast.bound, exact.norm, { floor: 1e-30 });
     },
   );
 });

@@ -1,0 +1,90 @@
+// npm run mutations: makes deliberate mistakes in a scratch copy, one at a time, and says which tests see each.
+//   node scripts/mutations.mjs [word …]     only mistakes whose name contains one of the words
+// Exit 1 when a mistake goes unseen: then a test is missing.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+
+import { mutations } from './mutations/list.mjs';
+import { setup } from './setup.mjs';
+import { main } from './shell.mjs';
+import { root } from './stamp.mjs';
+
+const scratch = join(root, '.setup', 'mutations');
+
+/** The files of the working tree that git knows, without their history; build outputs there stay for the next run. */
+function copyTree() {
+  mkdirSync(scratch, { recursive: true });
+  const files = execFileSync('git', ['ls-files', '-z'], { cwd: root });
+  execFileSync('sh', ['-c', `tar --null -T - -c | tar -x -C '${scratch}'`], { cwd: root, input: files });
+  if (!existsSync(join(scratch, 'node_modules')))
+    symlinkSync(join(root, 'node_modules'), join(scratch, 'node_modules'));
+}
+
+function build(env) {
+  const run = spawnSync(process.execPath, ['scripts/build-native.mjs', '-D', 'PHANTOMGRAD_UNITY=OFF'], {
+    cwd: scratch,
+    env,
+    encoding: 'utf8',
+  });
+  return run.status === 0 ? null : run.stdout + run.stderr;
+}
+
+/** Names of the failing tests, by suite; a suite that does not even load counts as seeing the mistake. */
+function failures(tests, env) {
+  const out = join(scratch, '.mutation.json');
+  spawnSync(
+    process.execPath,
+    [
+      'node_modules/jest/bin/jest.js',
+      ...tests,
+      '--testPathIgnorePatterns',
+      'soak',
+      'exits',
+      '--json',
+      `--outputFile=${out}`,
+    ],
+    { cwd: scratch, env, stdio: 'ignore' },
+  );
+  const { testResults } = JSON.parse(readFileSync(out, 'utf8'));
+  return testResults
+    .filter(({ status }) => status === 'failed')
+    .map(({ name, assertionResults }) => ({
+      suite: basename(name),
+      tests: assertionResults.filter(({ status }) => status === 'failed').map(({ fullName }) => fullName),
+    }));
+}
+
+await main(async () => {
+  const env = { ...process.env, LIBTORCH: await setup() };
+  const words = process.argv.slice(2);
+  const chosen = mutations.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)));
+  copyTree();
+  const broken = build(env);
+  if (broken !== null) throw new Error(`the unchanged copy does not build:\n${broken}`);
+  const unseen = [];
+  for (const { name, file, from, to, tests } of chosen) {
+    const path = join(scratch, file);
+    const before = readFileSync(path, 'utf8');
+    if (!before.includes(from)) throw new Error(`mutation «${name}»: ${file} does not contain «${from}».`);
+    writeFileSync(
+      path,
+      before.replace(from, () => to),
+    );
+    const complaint = file.startsWith('csrc/') ? build(env) : null;
+    const seen = complaint === null ? failures(tests, env) : [];
+    writeFileSync(path, before);
+    console.log(`\n${name} (${file})`);
+    if (complaint !== null)
+      console.log(`  does not compile: ${complaint.split('\n').find((line) => line.includes('error')) ?? ''}`);
+    for (const { suite, tests: failed } of seen)
+      console.log(`  ${suite}: ${failed.length}, first «${failed[0] ?? 'does not load'}»`);
+    if (seen.length === 0) unseen.push(name);
+  }
+  build(env);
+  console.log(`\n${chosen.length - unseen.length} of ${chosen.length} mistakes are seen.`);
+  if (unseen.length > 0) {
+    console.log(`Not seen: ${unseen.join('; ')}.`);
+    process.exitCode = 1;
+  }
+});
