@@ -59,7 +59,8 @@ function deliver(operation: string, sum: Tensor, out: Tensor | undefined): Tenso
 /**
  * The norm of each sample's gradient of a linear weight, Σ_t g_t a_tᵀ, without forming it where Gram matrices are cheaper.
  *
- * @param activations  a: the layer's input rows `[N, d]` (or `[B, T, d]` without segments), float32 or float64.
+ * @param activations  a: the layer's input rows `[N, d]` (or `[B, T, d]` without segments), float32 or float64; bfloat16 and
+ *   float16 are widened to float32, so that a Gram matrix is never rounded to 8 bits.
  * @param gradients  g: gradients of the *per-sample* losses at its output rows, `[N, p]`; never of their mean.
  * @param options.bias  Whether the norm is that of weight and bias together. Default false.
  * @throws ERR_BATCH_DIMENSION, ERR_INVALID_ARGUMENT

@@ -53,8 +53,10 @@ at::Tensor rows_of(const char* operation, const char* name, const at::Tensor& t,
            " must be rows [..., width], got ", t.sizes(), ".");
   PG_CHECK(row_count(t) == segments.rows(), "ERR_BATCH_DIMENSION", operation, ": ", name, " has ", row_count(t),
            " rows, the segments have ", segments.rows(), ".");
-  with_floating(operation, t, [](auto) {});
-  return t.detach().reshape({row_count(t), t.size(-1)}).contiguous();
+  const bool half = t.scalar_type() == at::kBFloat16 || t.scalar_type() == at::kHalf;
+  const at::Tensor wide = half ? t.to(at::kFloat) : t;
+  with_floating(operation, wide, [](auto) {});
+  return wide.detach().reshape({row_count(t), t.size(-1)}).contiguous();
 }
 
 std::vector<double> factors_of(const char* operation, const at::Tensor& factors, int64_t samples) {

@@ -20,7 +20,8 @@ at::Tensor roots(const std::vector<double>& squares);
 /// Norms of one parameter's uses; samples whose certificate would add too much are formed in float64, as in the book.
 SampleNorms certified(int64_t left, int64_t right, const Uses& uses);
 
-/// Rows [N, width] of a tensor [..., width]. Refuses (ERR_BATCH_DIMENSION) unless the segments describe them.
+/// Rows [N, width] of a tensor [..., width]; bfloat16 and float16 become float32, which holds them exactly. Refuses
+/// (ERR_BATCH_DIMENSION) unless the segments describe them.
 at::Tensor rows_of(const char* operation, const char* name, const at::Tensor& t, const Segments& segments);
 /// [samples] factors; one that is not finite is 0.
 std::vector<double> factors_of(const char* operation, const at::Tensor& factors, int64_t samples);
