@@ -3271,6 +3271,8 @@ export interface AtenOps<Tensor> {
 
 /** Our operators. */
 export interface PhantomgradOps<Tensor> {
+  /** `phantomgrad::activation_variance(Tensor input, Tensor variance, str activation) -> Tensor` */
+  activation_variance(input: Tensor, variance: Tensor, activation: string): Tensor;
   /** `phantomgrad::affine(Tensor input, Tensor? weight=None, Tensor? bias=None, int axis=-1) -> Tensor` */
   affine(input: Tensor, weight?: Tensor | null, bias?: Tensor | null, axis?: Int): Tensor;
   affine(input: Tensor, options?: { weight?: Tensor | null; bias?: Tensor | null; axis?: Int }): Tensor;
@@ -3333,9 +3335,13 @@ export interface PhantomgradOps<Tensor> {
   /** `phantomgrad::layer_norm(Tensor input, Tensor weight, Tensor? bias=None, float eps=1.0000000000000001e-05) -> Tensor` */
   layer_norm(input: Tensor, weight: Tensor, bias?: Tensor | null, eps?: number): Tensor;
   layer_norm(input: Tensor, weight: Tensor, options?: { bias?: Tensor | null; eps?: number }): Tensor;
+  /** `phantomgrad::layer_norm_variance(Tensor input, Tensor variance, Tensor weight, *, float weight_variance=0., float bias_variance=0., float eps=1.0000000000000001e-05, bool saturate=True) -> Tensor` */
+  layer_norm_variance(input: Tensor, variance: Tensor, weight: Tensor, options?: { weight_variance?: number; bias_variance?: number; eps?: number; saturate?: boolean }): Tensor;
   /** `phantomgrad::linear(Tensor input, Tensor weight, Tensor? bias=None, *, bool transposed=False) -> Tensor` */
   linear(input: Tensor, weight: Tensor, bias?: Tensor | null, options?: { transposed?: boolean }): Tensor;
   linear(input: Tensor, weight: Tensor, options?: { bias?: Tensor | null; transposed?: boolean }): Tensor;
+  /** `phantomgrad::linear_variance(Tensor input, Tensor variance, Tensor weight, *, float weight_variance, float bias_variance=0., int groups=1) -> Tensor` */
+  linear_variance(input: Tensor, variance: Tensor, weight: Tensor, options: { weight_variance: number; bias_variance?: number; groups?: Int }): Tensor;
   /** `phantomgrad::noise_normals(int noise_source, int count) -> Tensor` */
   noise_normals(noise_source: Int, count: Int): Tensor;
   /** `phantomgrad::noise_source_create(int? insecure_seed=None) -> int` */
@@ -3353,6 +3359,10 @@ export interface PhantomgradOps<Tensor> {
   private_adam_(parameters: Tensor, exp_avg: Tensor, exp_avg_sq: Tensor, sum: Tensor, noise_source: Int, noise_std: number, grid: number, divisor: number, lr: number, beta1: number, beta2: number, eps: number, weight_decay: number, decoupled: boolean, adam_step: Int): number;
   /** `phantomgrad::privatise_(Tensor(a!) sum, int noise_source, float noise_std, float grid, float divisor) -> Tensor` */
   privatise_(sum: Tensor, noise_source: Int, noise_std: number, grid: number, divisor: number): Tensor;
+  /** `phantomgrad::re_attention(Tensor query, Tensor key, Tensor value, Tensor key_variance, Tensor cu_seqlens, *, Tensor? value_variance=None, int heads=1, bool causal=True, str correction="logit", float? max_penalty=None, float dropout=0., int seed=0, int step=0, int site=0, Tensor? sample_keys=None) -> (Tensor, Tensor)` */
+  re_attention(query: Tensor, key: Tensor, value: Tensor, key_variance: Tensor, cu_seqlens: Tensor, options?: { value_variance?: Tensor | null; heads?: Int; causal?: boolean; correction?: string; max_penalty?: number | null; dropout?: number; seed?: Int; step?: Int; site?: Int; sample_keys?: Tensor | null }): [Tensor, Tensor];
+  /** `phantomgrad::reference_activation_variance(Tensor input, Tensor variance, str activation) -> Tensor` */
+  reference_activation_variance(input: Tensor, variance: Tensor, activation: string): Tensor;
   /** `phantomgrad::reference_attention(Tensor query, Tensor key, Tensor value, Tensor gradient, Tensor cu_seqlens, *, int heads=1, bool causal=True, float dropout=0., int seed=0, int step=0, int site=0, Tensor? sample_keys=None) -> Tensor[]` */
   reference_attention(query: Tensor, key: Tensor, value: Tensor, gradient: Tensor, cu_seqlens: Tensor, options?: { heads?: Int; causal?: boolean; dropout?: number; seed?: Int; step?: Int; site?: Int; sample_keys?: Tensor | null }): Tensor[];
   /** `phantomgrad::reference_embedding(Tensor ids, Tensor table, Tensor gradient, Tensor cu_seqlens, int padding_id=-1, float scale=1.) -> Tensor[]` */
@@ -3361,15 +3371,21 @@ export interface PhantomgradOps<Tensor> {
   /** `phantomgrad::reference_layer_norm(Tensor input, Tensor weight, Tensor? bias, Tensor gradient, Tensor cu_seqlens, float eps=1.0000000000000001e-05) -> Tensor[]` */
   reference_layer_norm(input: Tensor, weight: Tensor, bias?: Tensor | null, gradient: Tensor, cu_seqlens: Tensor, eps?: number): Tensor[];
   reference_layer_norm(input: Tensor, weight: Tensor, options: { bias?: Tensor | null; gradient: Tensor; cu_seqlens: Tensor; eps?: number }): Tensor[];
+  /** `phantomgrad::reference_layer_norm_variance(Tensor input, Tensor variance, Tensor weight, *, float weight_variance=0., float bias_variance=0., float eps=1.0000000000000001e-05, bool saturate=True) -> Tensor` */
+  reference_layer_norm_variance(input: Tensor, variance: Tensor, weight: Tensor, options?: { weight_variance?: number; bias_variance?: number; eps?: number; saturate?: boolean }): Tensor;
   /** `phantomgrad::reference_linear(Tensor input, Tensor weight, Tensor? bias, Tensor gradient, Tensor cu_seqlens) -> Tensor[]` */
   reference_linear(input: Tensor, weight: Tensor, bias?: Tensor | null, gradient: Tensor, cu_seqlens: Tensor): Tensor[];
   reference_linear(input: Tensor, weight: Tensor, options: { bias?: Tensor | null; gradient: Tensor; cu_seqlens: Tensor }): Tensor[];
+  /** `phantomgrad::reference_linear_variance(Tensor input, Tensor variance, Tensor weight, *, float weight_variance, float bias_variance=0., int groups=1) -> Tensor` */
+  reference_linear_variance(input: Tensor, variance: Tensor, weight: Tensor, options: { weight_variance: number; bias_variance?: number; groups?: Int }): Tensor;
   /** `phantomgrad::reference_normals(int noise_source, int count) -> Tensor` */
   reference_normals(noise_source: Int, count: Int): Tensor;
   /** `phantomgrad::reference_phantom(Tensor ids, Tensor gradient, Tensor in_cu_seqlens, Tensor residual, Tensor hidden, Tensor out_cu_seqlens) -> Tensor[]` */
   reference_phantom(ids: Tensor, gradient: Tensor, in_cu_seqlens: Tensor, residual: Tensor, hidden: Tensor, out_cu_seqlens: Tensor): Tensor[];
   /** `phantomgrad::reference_private_adam_(Tensor(a!) parameters, Tensor(b!) exp_avg, Tensor(c!) exp_avg_sq, Tensor(d!) sum, int noise_source, float noise_std, float grid, float divisor, float lr, float beta1, float beta2, float eps, float weight_decay, bool decoupled, int adam_step) -> int` */
   reference_private_adam_(parameters: Tensor, exp_avg: Tensor, exp_avg_sq: Tensor, sum: Tensor, noise_source: Int, noise_std: number, grid: number, divisor: number, lr: number, beta1: number, beta2: number, eps: number, weight_decay: number, decoupled: boolean, adam_step: Int): number;
+  /** `phantomgrad::reference_re_attention(Tensor query, Tensor key, Tensor value, Tensor key_variance, Tensor gradient, Tensor cu_seqlens, *, Tensor? value_variance=None, int heads=1, bool causal=True, str correction="logit", float? max_penalty=None, float dropout=0., int seed=0, int step=0, int site=0, Tensor? sample_keys=None) -> Tensor[]` */
+  reference_re_attention(query: Tensor, key: Tensor, value: Tensor, key_variance: Tensor, gradient: Tensor, cu_seqlens: Tensor, options?: { value_variance?: Tensor | null; heads?: Int; causal?: boolean; correction?: string; max_penalty?: number | null; dropout?: number; seed?: Int; step?: Int; site?: Int; sample_keys?: Tensor | null }): Tensor[];
   /** `phantomgrad::reference_softmax_head(Tensor hidden, Tensor table, Tensor targets, Tensor weights, Tensor? bias, Tensor cu_seqlens, *, float scale=1., float label_smoothing=0., Tensor? live=None) -> Tensor[]` */
   reference_softmax_head(hidden: Tensor, table: Tensor, targets: Tensor, weights: Tensor, bias?: Tensor | null, cu_seqlens: Tensor, options?: { scale?: number; label_smoothing?: number; live?: Tensor | null }): Tensor[];
   reference_softmax_head(hidden: Tensor, table: Tensor, targets: Tensor, weights: Tensor, options: { bias?: Tensor | null; cu_seqlens: Tensor; scale?: number; label_smoothing?: number; live?: Tensor | null }): Tensor[];

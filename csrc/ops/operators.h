@@ -5,8 +5,11 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <vector>
+
+#include "shared/correction.h"
 
 namespace phantomgrad {
 
@@ -30,6 +33,20 @@ at::Tensor softmax_cross_entropy_head(const at::Tensor& hidden, const at::Tensor
 at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
                      const at::Tensor& cu_seqlens, int64_t heads, bool causal, double dropout, int64_t seed,
                      int64_t step, int64_t site, const std::optional<at::Tensor>& sample_keys);
+/// By the names that users write: logit, paper, secondOrder, off.
+Correction correction_of(std::string_view name);
+std::tuple<at::Tensor, at::Tensor> re_attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
+                                                const at::Tensor& key_variance, const at::Tensor& cu_seqlens,
+                                                const std::optional<at::Tensor>& value_variance, int64_t heads,
+                                                bool causal, std::string_view correction,
+                                                std::optional<double> max_penalty, double dropout, int64_t seed,
+                                                int64_t step, int64_t site,
+                                                const std::optional<at::Tensor>& sample_keys);
+at::Tensor linear_variance(const at::Tensor& input, const at::Tensor& variance, const at::Tensor& weight,
+                           double weight_variance, double bias_variance, int64_t groups);
+at::Tensor layer_norm_variance(const at::Tensor& input, const at::Tensor& variance, const at::Tensor& weight,
+                               double weight_variance, double bias_variance, double eps, bool saturate);
+at::Tensor activation_variance(const at::Tensor& input, const at::Tensor& variance, std::string_view activation);
 at::Tensor dropout(const at::Tensor& input, double p, int64_t seed, int64_t step, int64_t site,
                    const at::Tensor& cu_seqlens, const at::Tensor& sample_keys);
 at::Tensor per_sample(const at::Tensor& parameter, int64_t samples);

@@ -1,62 +1,15 @@
 // The plain twins as operators, for tests: float64, one sample at a time, per-sample gradients formed.
-#include <ATen/core/Tensor.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/zeros.h>
 #include <torch/library.h>
 
-#include <cmath>
-
-#include "error.h"
-#include "ops/dispatch.h"
-#include "ops/segments.h"
-#include "reference/attention.h"
+#include "ops/reference_values.h"
 #include "reference/embedding.h"
 #include "reference/layer_norm.h"
 #include "reference/linear.h"
 #include "reference/phantom.h"
 #include "reference/softmax_head.h"
-#include "shared/dropout_mask.h"
 
 namespace phantomgrad {
 namespace {
-
-using Optional = std::optional<at::Tensor>;
-
-/// A float64 copy of any tensor, as a pointer.
-class Doubles {
- public:
-  explicit Doubles(const at::Tensor& t) : values_(t.to(at::kDouble).contiguous()) {}
-  explicit Doubles(const Optional& t) : values_(t.has_value() ? t->to(at::kDouble).contiguous() : at::Tensor()) {}
-
-  const double* data() const { return values_.defined() ? values_.const_data_ptr<double>() : nullptr; }
-  const double* row(int64_t i) const { return data() + i * values_.size(-1); }
-  int64_t width() const { return values_.size(-1); }
-
- private:
-  at::Tensor values_;
-};
-
-/// A float64 result.
-struct Result {
-  template <class... Sizes>
-  explicit Result(Sizes... sizes)
-      : values(at::zeros({static_cast<int64_t>(sizes)...}, at::TensorOptions().dtype(at::kDouble))) {}
-
-  double* data() const { return values.mutable_data_ptr<double>(); }
-  /// Entry i of the first dimension.
-  double* operator[](int64_t i) const {
-    return data() + (values.size(0) == 0 ? 0 : i * (values.numel() / values.size(0)));
-  }
-
-  at::Tensor values;
-};
-
-Segments checked_segments(const at::Tensor& cu_seqlens, const at::Tensor& rows) {
-  Segments segments(cu_seqlens);
-  PG_CHECK(rows.dim() == 2 && rows.size(0) == segments.rows(), "ERR_BATCH_DIMENSION", "reference: the segments have ",
-           segments.rows(), " rows, the input has shape ", rows.sizes(), ".");
-  return segments;
-}
 
 std::vector<at::Tensor> reference_linear(const at::Tensor& input, const at::Tensor& weight, const Optional& bias,
                                          const at::Tensor& gradient, const at::Tensor& cu_seqlens) {
@@ -156,57 +109,6 @@ std::vector<at::Tensor> reference_phantom(const at::Tensor& ids, const at::Tenso
   return {norms.values[0], norms.values[1], norms.values[2]};
 }
 
-// What dropout multiplies the weights [rows, rows] of one sample and head with.
-std::vector<double> kept_weights(int64_t rows, double rate, uint64_t stream) {
-  std::vector<double> keep(static_cast<size_t>(rows * rows));
-  for (int64_t t = 0; t < rows; ++t)
-    for (int64_t s = 0; s < rows; ++s) {
-      const uint64_t element = (static_cast<uint64_t>(t) << 32) + static_cast<uint64_t>(s);
-      keep[static_cast<size_t>(t * rows + s)] =
-          dropout_keeps(stream, element, dropout_threshold(rate)) ? 1 / (1 - rate) : 0;
-    }
-  return keep;
-}
-
-std::vector<at::Tensor> reference_attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
-                                            const at::Tensor& gradient, const at::Tensor& cu_seqlens, int64_t heads,
-                                            bool causal, double dropout, int64_t seed, int64_t step, int64_t site,
-                                            const Optional& sample_keys) {
-  const Segments segments = checked_segments(cu_seqlens, query);
-  const int64_t dim = query.size(1) / heads;
-  const at::TensorOptions options = at::TensorOptions().dtype(at::kDouble);
-  std::vector<at::Tensor> result;
-  for (int i = 0; i < 4; ++i) result.push_back(at::zeros(query.sizes(), options));
-  const at::Tensor keys = sample_keys.has_value() ? sample_keys->to(at::kLong).contiguous() : at::Tensor();
-  for (int64_t b = 0; b < segments.count(); ++b)
-    for (int64_t head = 0; head < heads; ++head) {
-      const int64_t rows = segments.length(b);
-      const auto block = [&](const at::Tensor& t) {
-        return t.narrow(0, segments.first(b), rows).narrow(1, head * dim, dim);
-      };
-      const Doubles q(block(query)), k(block(key)), v(block(value)), g(block(gradient));
-      std::vector<double> keep;
-      if (dropout > 0)
-        keep = kept_weights(
-            rows, dropout,
-            mix64(dropout_stream(seed, step, site, keys.const_data_ptr<int64_t>()[b]) + static_cast<uint64_t>(head)));
-      const reference::Attention call{rows,
-                                      dim,
-                                      q.data(),
-                                      k.data(),
-                                      v.data(),
-                                      causal,
-                                      1 / std::sqrt(static_cast<double>(dim)),
-                                      dropout > 0 ? keep.data() : nullptr};
-      const Result output(rows, dim), d_query(rows, dim), d_key(rows, dim), d_value(rows, dim);
-      reference::attention_forward(call, output.data());
-      reference::attention_backward(call, g.data(), d_query.data(), d_key.data(), d_value.data());
-      const Result* parts[] = {&output, &d_query, &d_key, &d_value};
-      for (size_t i = 0; i < 4; ++i) block(result[i]).copy_(parts[i]->values);
-    }
-  return result;
-}
-
 TORCH_LIBRARY_FRAGMENT(phantomgrad, m) {
   // Each returns the forward result, the gradient of every input, then the per-sample gradients of the parameters, and
   // where there is one the ghost form of the squared norm.
@@ -228,10 +130,6 @@ TORCH_LIBRARY_FRAGMENT(phantomgrad, m) {
       "reference_phantom(Tensor ids, Tensor gradient, Tensor in_cu_seqlens, Tensor residual, Tensor hidden, "
       "Tensor out_cu_seqlens) -> Tensor[]",
       &reference_phantom);
-  m.def(
-      "reference_attention(Tensor query, Tensor key, Tensor value, Tensor gradient, Tensor cu_seqlens, *, int heads=1, "
-      "bool causal=True, float dropout=0.0, int seed=0, int step=0, int site=0, Tensor? sample_keys=None) -> Tensor[]",
-      &reference_attention);
 }
 
 }  // namespace

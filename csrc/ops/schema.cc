@@ -36,9 +36,25 @@ TORCH_LIBRARY_FRAGMENT(phantomgrad, m) {
       "float dropout=0.0, int seed=0, int step=0, int site=0, Tensor? sample_keys=None) -> Tensor",
       &attention);
   m.def(
+      "re_attention(Tensor query, Tensor key, Tensor value, Tensor key_variance, Tensor cu_seqlens, *, "
+      "Tensor? value_variance=None, int heads=1, bool causal=True, str correction='logit', float? max_penalty=None, "
+      "float dropout=0.0, int seed=0, int step=0, int site=0, Tensor? sample_keys=None) -> (Tensor, Tensor)",
+      &re_attention);
+  m.def(
       "dropout(Tensor input, float p, *, int seed, int step, int site, Tensor cu_seqlens, Tensor sample_keys) -> "
       "Tensor",
       &dropout);
+
+  // How noise in parameters and inputs spreads through a layer: the variance of each row, outside autograd.
+  m.def(
+      "linear_variance(Tensor input, Tensor variance, Tensor weight, *, float weight_variance, "
+      "float bias_variance=0.0, int groups=1) -> Tensor",
+      &linear_variance);
+  m.def(
+      "layer_norm_variance(Tensor input, Tensor variance, Tensor weight, *, float weight_variance=0.0, "
+      "float bias_variance=0.0, float eps=1e-05, bool saturate=True) -> Tensor",
+      &layer_norm_variance);
+  m.def("activation_variance(Tensor input, Tensor variance, str activation) -> Tensor", &activation_variance);
 
   // Which rows belong to which sample, for this thread.
   m.def("set_segments(Tensor? cu_seqlens, int token=0) -> ()", &set_segments);

@@ -122,6 +122,61 @@ function plainAttention(q: Tensor, k: Tensor, v: Tensor): Tensor {
   return logits.softmax(1).matmul(v);
 }
 
+const CORRECTIONS = ['logit', 'secondOrder', 'paper'] as const;
+
+/** What each row's id is taken to be wrong by. */
+const noiseOf = ({ ids }: Inputs, { dtype }: Tensor): Tensor => ids.to(dtype).add(1).sin().square();
+
+// Paper, Eq. 20 and 30, from tensors: the penalties and variances are constants.
+function plainReAttention(x: Tensor, noise: Tensor, W: Tensor, b: Tensor, correction: string): [Tensor, Tensor] {
+  const d = x.shape[1]!;
+  const [q, k, v] = affine(x, W, b).split(d, 1) as [Tensor, Tensor, Tensor];
+  const spread = (part: number): Tensor =>
+    noise
+      .mul(
+        W.detach()
+          .narrow(0, part * d, d)
+          .square()
+          .sum()
+          .div(d)
+          .add(0.01 * d),
+      )
+      .add(x.detach().square().sum([1]).mul(0.01))
+      .add(0.02);
+  const future = aten.triu(torch.ones([x.shape[0]!, x.shape[0]!], { dtype: 'bool' }), 1);
+  const logits = q.matmul(k.t()).div(Math.sqrt(d)).maskedFill(future, -Infinity);
+  const penalty = q
+    .detach()
+    .square()
+    .sum([1], true)
+    .mul(spread(1))
+    .div(2 * d);
+  const plain = logits.softmax(1);
+  const weights =
+    correction === 'paper'
+      ? plain.mul(penalty.neg().exp())
+      : logits.sub(correction === 'logit' ? penalty : penalty.mul(plain.detach().mul(-2).add(1))).softmax(1);
+  return [weights.matmul(v), weights.detach().square().matmul(spread(2).unsqueeze(1)).squeeze(1)];
+}
+
+function ourReAttention(
+  x: Tensor,
+  noise: Tensor,
+  W: Tensor,
+  b: Tensor,
+  correction: string,
+  { at }: Inputs,
+): [Tensor, Tensor] {
+  const d = x.shape[1]!;
+  const [q, k, v] = ops.linear(x, W, b).split(d, 1) as [Tensor, Tensor, Tensor];
+  const spread = ops.linear_variance(x, noise, W, { weight_variance: 0.01, bias_variance: 0.02, groups: 3 });
+  const [y, variance] = ops.re_attention(q, k, v, spread.narrow(1, 1, 1), ints(at), {
+    correction,
+    value_variance: spread.narrow(1, 2, 1),
+  });
+  return [y, variance.squeeze(1)];
+}
+
 /** `[rows, 3]` ids, some of them equal. */
 const candidates = (s: Inputs): Tensor => aten.stack([s.targets, s.others, s.ids], 1);
 /** `[rows, 3, d]` */
@@ -260,13 +315,13 @@ export const PATTERNS: readonly Pattern[] = [
     name: 'scales and shifts of features, and a learned scalar',
     shapes: (_, d) => ({ gamma: [d], beta: [d], s: [] }),
     ours: ({ gamma, beta, s: scalar }, s) =>
-      bend(ops.affine(ops.affine(ops.affine(s.x, gamma!, beta).tanh(), gamma!), scalar!), s),
+      bend(ops.affine(ops.affine(ops.affine(s.x, gamma, beta).tanh(), gamma), scalar), s),
     plain: ({ gamma, beta, s: scalar }, s) => rowLoss(s.x.mul(gamma!).add(beta!).tanh().mul(gamma!).mul(scalar!)).sum(),
   },
   {
     name: 'a scale of channels with places behind them',
     shapes: () => ({ gamma: [3], beta: [3] }),
-    ours: ({ gamma, beta }, s) => bend(ops.affine(spread(s.x), gamma!, beta, 1).reshape([-1, 3 * s.x.shape[1]!]), s),
+    ours: ({ gamma, beta }, s) => bend(ops.affine(spread(s.x), gamma, beta, 1).reshape([-1, 3 * s.x.shape[1]!]), s),
     plain: ({ gamma, beta }, s) =>
       rowLoss(
         spread(s.x)
@@ -348,6 +403,28 @@ export const PATTERNS: readonly Pattern[] = [
         .add(rowLoss(chosen.matmul(x.unsqueeze(2)).squeeze(2)).sum())
         .add(plainHead(x, E!, s, { smoothing: 0.1 }))
         .add(E!.cos().sum().mul(s.x.shape[0]!));
+    },
+  },
+  {
+    name: 'Re-Attention three times over noisy rows of a tied table',
+    shapes: (M, d) => ({ E: [M, d], W: [3 * d, d], b: [3 * d] }),
+    ours: ({ E, W, b }, s) => {
+      let x = ops.embedding(s.ids, E!, { scale: 2 }).add(s.x);
+      let noise = noiseOf(s, x);
+      for (const correction of CORRECTIONS) {
+        const [y, variance] = ourReAttention(x, noise, W!, b!, correction, s);
+        [x, noise] = [x.add(y).tanh(), noise.add(variance)];
+      }
+      return ourHead(x, E!, s);
+    },
+    plain: ({ E, W, b }, s) => {
+      let x = lookUp(E!, s.ids).mul(2).add(s.x);
+      let noise = noiseOf(s, x);
+      for (const correction of CORRECTIONS) {
+        const [y, variance] = plainReAttention(x, noise, W!, b!, correction);
+        [x, noise] = [x.add(y).tanh(), noise.add(variance)];
+      }
+      return plainHead(x, E!, s);
     },
   },
   {
