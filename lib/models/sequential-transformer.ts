@@ -3,16 +3,27 @@
 import * as check from '../check';
 import type { Batch, SequenceRows } from '../data';
 import { historyRows } from '../data';
+import { raise } from '../errors';
 import {
+  type AcceptsEffectiveError,
   Dropout,
+  type EffectiveError,
   Embedding,
   Initializer,
   Module,
+  NO_NOISE,
+  type NoiseStep,
+  type NoiseVariance,
+  ReAttention,
+  type ReAttentionConfig,
+  type ReAttentionOptions,
+  resolveReAttention,
   Segments,
   softmaxCrossEntropy,
   TransformerBlock,
   withSegments,
 } from '../nn';
+import { drop } from '../nn/noisy';
 import { fromTypedArray, noGrad, type Tensor, tidy, torch } from '../tensor';
 import type { Scorer } from './scorer';
 
@@ -34,9 +45,27 @@ export interface SequentialTransformerConfig {
   readonly targets: 'all' | 'last';
   /** Initial weights and dropout. Default 0. */
   readonly seed: number;
+  /**
+   * Corrects attention for the noise of private training, which an engine tells it of. Default false. Without an engine, or before
+   * one is attached, there is no noise and nothing to correct.
+   */
+  readonly reAttention: ReAttentionConfig | false;
 }
 
-const DEFAULTS = { dim: 64, blocks: 2, heads: 1, maxLength: 200, dropout: 0.2, targets: 'all', seed: 0 } as const;
+/** What a user says: all but `items` has a default, and Re-Attention may be `true`. */
+export type SequentialTransformerOptions = Partial<Omit<SequentialTransformerConfig, 'reAttention'>> &
+  Pick<SequentialTransformerConfig, 'items'> & { readonly reAttention?: ReAttentionOptions | boolean };
+
+const DEFAULTS = {
+  dim: 64,
+  blocks: 2,
+  heads: 1,
+  maxLength: 200,
+  dropout: 0.2,
+  targets: 'all',
+  seed: 0,
+  reAttention: false,
+} as const;
 
 /**
  * SASRec's task with the paper's model: learned positions, causal attention, post-norm blocks with ReLU and a feed-forward width
@@ -46,17 +75,19 @@ const DEFAULTS = { dim: 64, blocks: 2, heads: 1, maxLength: 200, dropout: 0.2, t
  * @see Ding et al. 2024, section 5 and appendix D; Kang & McAuley 2018 (SASRec).
  * @example const model = new SequentialTransformer({ items: users.itemCount, maxLength: 50 })
  */
-export class SequentialTransformer extends Module implements Scorer {
+export class SequentialTransformer extends Module implements Scorer, AcceptsEffectiveError {
   readonly config: SequentialTransformerConfig;
   readonly items: Embedding;
   readonly positions: Embedding;
   readonly inputDropout: Dropout;
   readonly blocks: readonly TransformerBlock[];
+  readonly #reAttention: ReAttention | null;
 
-  constructor(options: Partial<SequentialTransformerConfig> & Pick<SequentialTransformerConfig, 'items'>) {
+  constructor(options: SequentialTransformerOptions) {
     super();
     check.onlyKnown('SequentialTransformer', options, ['items', ...Object.keys(DEFAULTS)]);
-    const config = { ...DEFAULTS, ...options };
+    const reAttention = resolveReAttention(options.reAttention ?? DEFAULTS.reAttention);
+    const config = { ...DEFAULTS, ...options, reAttention };
     const { items, dim, blocks, heads, maxLength, dropout, targets, seed } = config;
     check.integer('SequentialTransformer', { items }, 1);
     check.integer('SequentialTransformer', { blocks }, 1);
@@ -68,6 +99,38 @@ export class SequentialTransformer extends Module implements Scorer {
     this.positions = new Embedding(maxLength, dim, { init });
     this.inputDropout = new Dropout(dropout, { init });
     this.blocks = Array.from({ length: blocks }, () => new TransformerBlock({ dim, heads, dropout, init }));
+    this.#reAttention = reAttention === false ? null : new ReAttention(reAttention, items + 1);
+  }
+
+  get usesEffectiveError(): boolean {
+    return this.config.reAttention !== false && this.config.reAttention.correction !== 'off';
+  }
+
+  setEffectiveError(error: EffectiveError | null): void {
+    if (this.#reAttention === null && error !== null) {
+      raise('ERR_INVALID_ARGUMENT', 'setEffectiveError: this model was made without reAttention.');
+    }
+    this.#reAttention?.accept(error);
+  }
+
+  addNoise(step: NoiseStep): void {
+    this.#reAttention?.addNoise(step);
+  }
+
+  /** What attention is corrected by, to be saved beside the weights: without it the model scores differently. */
+  get noiseVariance(): NoiseVariance | null {
+    return this.#reAttention?.variance ?? null;
+  }
+
+  set noiseVariance(variance: NoiseVariance | null) {
+    if (this.#reAttention !== null) this.#reAttention.variance = variance;
+    else if (variance !== null)
+      raise('ERR_INVALID_ARGUMENT', 'noiseVariance: this model was made without reAttention.');
+  }
+
+  override dispose(): void {
+    super.dispose();
+    this.#reAttention?.dispose();
   }
 
   get itemCount(): number {
@@ -128,7 +191,11 @@ export class SequentialTransformer extends Module implements Scorer {
     const ids = fromTypedArray(rows.ids, [rows.rows]);
     const positions = fromTypedArray(rows.positions, [rows.rows]);
     const embedded = this.items.forward(ids).add(this.positions.forward(positions));
-    return this.blocks.reduce((x, block) => block.forward(x), this.inputDropout.forward(embedded));
+    const variance = this.#reAttention?.embedded(ids, this.items.scale) ?? null;
+    const noise = this.#reAttention?.noise ?? NO_NOISE;
+    const start = drop(this.inputDropout, { mean: embedded, variance });
+    const last = this.blocks.length - 1;
+    return this.blocks.reduce((x, block, k) => block.forwardNoisy(x, noise, { propagate: k < last }), start).mean;
   }
 
   #crossEntropy(hidden: Tensor, targets: Tensor, weights: Tensor | null = null): Tensor {

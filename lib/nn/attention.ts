@@ -8,6 +8,7 @@ import { segmentsForDropout } from './dropout';
 import { type LayerOptions, sharedInitializer } from './initializer';
 import { Linear } from './linear';
 import { Module } from './module';
+import { exactly, linear, linearVariance, NO_NOISE, type Noisy, type WeightNoise } from './noisy';
 import { currentSegments, equalSegments } from './segments';
 
 export interface SelfAttentionOptions extends LayerOptions {
@@ -63,22 +64,49 @@ export class SelfAttention extends Module {
    * @throws ERR_BATCH_DIMENSION if the rows are not those of the segments, or a scope is missing
    */
   forward(x: Tensor): Tensor {
+    return this.forwardNoisy(exactly(x), NO_NOISE).mean;
+  }
+
+  /**
+   * The same for rows that carry the variance of their noise: attention weights are corrected for the noise of the keys
+   * (Re-Attention, Ding et al. 2024, Eq. 20). Rows without variance get plain attention, to the last bit.
+   *
+   * @param propagate  Whether the result shall carry its variance. Default true.
+   * @throws ERR_BATCH_DIMENSION as in {@link forward}
+   */
+  forwardNoisy(x: Noisy, noise: WeightNoise, { propagate = true }: { readonly propagate?: boolean } = {}): Noisy {
+    const { mean, variance } = x;
     const [query, key, value] = this.qkv
-      .forward(x)
+      .forward(mean)
       .reshape([-1, 3 * this.dim])
       .split(this.dim, -1) as [Tensor, Tensor, Tensor];
     const drop = this.training && this.dropout > 0;
     const open = currentSegments();
-    using own = open === null && !drop ? equalSegments('SelfAttention', x) : null;
+    using own = open === null && !drop ? equalSegments('SelfAttention', mean) : null;
     const segments = drop ? segmentsForDropout('SelfAttention') : (open ?? own!);
-    const mixed = torch.ops.phantomgrad.attention(query, key, value, segments.cuSeqlens, {
+    const options = {
       heads: this.heads,
       causal: this.causal,
       ...(drop ? { dropout: this.dropout, sample_keys: segments.sampleKeys } : {}),
       seed: this.seed,
       step: segments.step,
       site: this.site,
+    };
+    if (variance === null) {
+      const mixed = torch.ops.phantomgrad.attention(query, key, value, segments.cuSeqlens, options);
+      return exactly(this.out.forward(mixed.view(mean.shape)));
+    }
+    // Columns: a query's, a key's and a value's variance for each head.
+    const spread = linearVariance(this.qkv, mean, variance, noise, 3 * this.heads);
+    const ofKeys = spread.narrow(1, this.heads, this.heads);
+    const [mixed, mixedVariance] = torch.ops.phantomgrad.re_attention(query, key, value, ofKeys, segments.cuSeqlens, {
+      ...options,
+      correction: noise.correction,
+      max_penalty: noise.maxPenalty,
+      value_variance: propagate ? spread.narrow(1, 2 * this.heads, this.heads) : null,
     });
-    return this.out.forward(mixed.view(x.shape));
+    const rows = mixed.view(mean.shape);
+    if (!propagate) return exactly(this.out.forward(rows));
+    return linear(this.out, { mean: rows, variance: mixedVariance.mean([1]) }, noise);
   }
 }

@@ -4,13 +4,15 @@
  * How often items occur, and why telling the model does not leak: raw counts of private data are not among the
  * choices.
  */
-export type ItemFrequencies =
-  /** Known without the training data. */
-  | { readonly provenance: 'public'; readonly probability: Float64Array }
-  /** A noisy histogram of the training data, charged to the ledger. */
-  | { readonly provenance: 'gaussian'; readonly probability: Float64Array }
-  /** Nothing is assumed: all items alike. */
-  | { readonly provenance: 'uniform'; readonly probability: Float64Array };
+export interface ItemFrequencies {
+  /**
+   * `public`: known without the training data. `privateHistogram`: a noisy histogram of them, charged to the ledger. `uniform`:
+   * nothing is assumed, all items alike.
+   */
+  readonly provenance: 'public' | 'privateHistogram' | 'uniform';
+  /** `probability[i]`: the share of sequences that contain item i (0 is the padding item), in [0, 1]. Null for `uniform`. */
+  readonly probability: Float64Array | null;
+}
 
 /**
  * The effective error of private training (Ding et al. 2024, Definition 4.1 and Claim 4.2): noise of standard deviation
@@ -21,11 +23,25 @@ export interface EffectiveError {
   readonly noiseMultiplier: number;
   /** B, the expected batch size, not that of a draw. */
   readonly expectedBatchSize: number;
-  /** `probability[i]`: the share of sequences that contain item i (0 is the padding item), in [0, 1]. */
   readonly frequencies: ItemFrequencies;
 }
 
-/** A model whose attention corrects for the error; `null` switches the correction off. */
+/** The noise that one private update added, from public numbers and released moments only. */
+export interface NoiseStep {
+  /** Of the update. */
+  readonly learningRate: number;
+  /** Standard deviation of the noise in every entry of the released mean gradient: σC/B. */
+  readonly noiseStd: number;
+  /** Adam divides by the root of this, the mean of its second moment over all parameters; null for plain gradient descent. */
+  readonly secondMoment: number | null;
+}
+
+/** A model whose attention corrects for the error. */
 export interface AcceptsEffectiveError {
+  /** False where the model was made without a correction: an engine then has nothing to tell it. */
+  readonly usesEffectiveError: boolean;
+  /** `null` switches the correction off. @throws ERR_INVALID_ARGUMENT for frequencies of another vocabulary. */
   setEffectiveError(error: EffectiveError | null): void;
+  /** After every private update, for models that add up the noise themselves. */
+  addNoise(step: NoiseStep): void;
 }

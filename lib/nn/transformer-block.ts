@@ -9,6 +9,7 @@ import { type LayerOptions, sharedInitializer } from './initializer';
 import { LayerNorm } from './layer-norm';
 import { Linear } from './linear';
 import { Module } from './module';
+import { activate, add, drop, exactly, layerNorm, linear, NO_NOISE, type Noisy, type WeightNoise } from './noisy';
 
 export interface TransformerBlockOptions extends LayerOptions {
   readonly dim: number;
@@ -65,19 +66,28 @@ export class TransformerBlock extends Module {
 
   /** @param x `[N, dim]` rows of the surrounding segments, or `[B, T, dim]` without a scope @returns the same shape */
   forward(x: Tensor): Tensor {
+    return this.forwardNoisy(exactly(x), NO_NOISE).mean;
+  }
+
+  /**
+   * The same for rows that carry the variance of their noise, which attention corrects for (see
+   * {@link SelfAttention.forwardNoisy}).
+   *
+   * @param propagate  Whether the result shall carry its variance; the last block need not compute it. Default true.
+   */
+  forwardNoisy(x: Noisy, noise: WeightNoise, { propagate = true }: { readonly propagate?: boolean } = {}): Noisy {
+    const attend = (rows: Noisy): Noisy =>
+      drop(this.attentionDrop, this.attention.forwardNoisy(rows, noise, { propagate }));
+    const feed = (rows: Noisy): Noisy => {
+      const inner = activate(this.activation, linear(this.ffnIn, rows, noise));
+      return drop(this.ffnDrop, linear(this.ffnOut, inner, noise));
+    };
+    const passed = propagate ? x : exactly(x.mean);
     if (this.norm === 'post') {
-      const attended = this.attentionNorm.forward(x.add(this.#attend(x)));
-      return this.ffnNorm.forward(attended.add(this.#feed(attended)));
+      const attended = layerNorm(this.attentionNorm, add(passed, attend(x)), noise);
+      return layerNorm(this.ffnNorm, add(attended, feed(attended)), noise);
     }
-    const attended = x.add(this.#attend(this.attentionNorm.forward(x)));
-    return attended.add(this.#feed(this.ffnNorm.forward(attended)));
-  }
-
-  #attend(x: Tensor): Tensor {
-    return this.attentionDrop.forward(this.attention.forward(x));
-  }
-
-  #feed(x: Tensor): Tensor {
-    return this.ffnDrop.forward(this.ffnOut.forward(ACTIVATIONS[this.activation](this.ffnIn.forward(x))));
+    const attended = add(passed, attend(layerNorm(this.attentionNorm, x, noise)));
+    return add(attended, feed(layerNorm(this.ffnNorm, attended, noise)));
   }
 }
