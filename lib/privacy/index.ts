@@ -19,6 +19,13 @@ export {
   perLayer,
   psac,
 } from './clip';
+export {
+  type Frequencies,
+  frequencies,
+  type PrivateHistogram,
+  type PublicFrequencies,
+  type UniformFrequencies,
+} from './frequencies';
 export { Ledger, type LedgerRecord } from './ledger';
 export { defaultDelta, type DpPlan, type Neighbours, type PlanOptions } from './plan';
 export { PlainEngine, type PlainEngineOptions } from './plain-engine';

@@ -8,6 +8,7 @@ import type { Accountant } from './accounting/accountant';
 import type { DpEvent } from './accounting/events';
 import { pld } from './accounting/pld';
 import { type Clip, isAdaptive } from './clip';
+import { checkFrequencies, type Frequencies, frequencyEvent } from './frequencies';
 import type { Sampler } from './sampling';
 
 /** Two data sets are neighbours when one has one record more. Other relations have no sound accountant here yet. */
@@ -33,6 +34,8 @@ export interface PlanOptions {
   readonly neighbours?: Neighbours;
   /** Default `pld()`. */
   readonly accountant?: Accountant;
+  /** How often items occur, for a model with Re-Attention. Releasing them is charged and counts towards the target. */
+  readonly frequencies?: Frequencies;
 }
 
 /** One mechanism, frozen: what the engine runs and what the ledger charges. */
@@ -55,6 +58,8 @@ export interface DpPlan {
   readonly accountant: Accountant;
   /** One logical step. Null for σ = 0, which no accountant can charge. */
   readonly event: DpEvent | null;
+  /** What a model with Re-Attention is told of its items; null where nothing was said. */
+  readonly frequencies: Frequencies | null;
 }
 
 /** min(1e-6, N^-1.1). */
@@ -75,6 +80,7 @@ export function makePlan(options: PlanOptions): DpPlan {
   const steps = plannedSteps(options);
   const delta = target?.delta ?? options.delta ?? defaultDelta(records);
   check.between('PrivacyEngine', { delta }, 0, 1);
+  const frequencies = options.frequencies === undefined ? null : checkFrequencies(options.frequencies);
   const noiseMultiplier = plannedNoise(options, steps, delta, accountant);
   if (clip.maxGradNorm === Infinity && noiseMultiplier > 0) {
     raise('ERR_INVALID_ARGUMENT', 'PrivacyEngine: maxGradNorm must be finite when there is noise.');
@@ -94,6 +100,7 @@ export function makePlan(options: PlanOptions): DpPlan {
     neighbours,
     accountant,
     event: noiseMultiplier === 0 ? null : sampler.event(noiseMultiplier, records),
+    frequencies,
   });
 }
 
@@ -160,11 +167,13 @@ function plannedNoise(options: PlanOptions, steps: number, delta: number, accoun
   const { epsilon } = target as { epsilon: number };
   check.positive('PrivacyEngine', { epsilon });
   const unit = sampler.event(1, records);
+  const other = options.frequencies === undefined ? null : frequencyEvent(options.frequencies);
   return calibrateNoise({
     targetEpsilon: epsilon,
     targetDelta: delta,
     samplingRate: unit.kind === 'poissonGaussian' ? unit.samplingRate : 1,
     steps,
     accountant,
+    events: other === null ? [] : [other],
   }).noiseMultiplier;
 }

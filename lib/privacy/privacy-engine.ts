@@ -1,10 +1,12 @@
 // The privacy engine: one plan, one ledger, one noise source, and the only road from losses to parameters.
 
-import { type PrivateRelease, publicGrid } from '../optim';
-import type { Performance, TrainableModel } from './attached';
+import { type Optimizer, type PrivateRelease, publicGrid } from '../optim';
+import type { Attached, Performance, TrainableModel } from './attached';
+import type { PackableData, PhysicalBatch, Sampled } from './batch-stream';
 import { boundedFactors } from './bounded-factors';
 import { BudgetGuard } from './budget';
 import { type Clip, type GroupAssignment, together, usableOr0 } from './clip';
+import { ErrorFeed } from './error-feed';
 import type { BookOptions, GradientBook } from './gradient-book';
 import { Ledger } from './ledger';
 import { MovingClip } from './moving-clip';
@@ -52,6 +54,7 @@ export class PrivacyEngine extends StepEngine {
   readonly #budget: BudgetGuard;
   readonly #noise: NoiseSource;
   readonly #moving: MovingClip;
+  readonly #error: ErrorFeed;
   readonly #stats = new StatsCollector();
   #groups: GroupAssignment | null = null; // of the parameters attached last
   #lastStats: TrainingStats | null = null;
@@ -71,10 +74,23 @@ export class PrivacyEngine extends StepEngine {
     this.#noise = new NoiseSource(insecureSeed);
     const { countNoise, expectedBatchSize } = plan;
     this.#moving = new MovingClip(plan.clip, { noiseStd: countNoise ?? 0, expectedBatchSize });
+    this.#error = new ErrorFeed(model, plan, this.ledger, this.#noise);
     if (insecureSeed !== undefined) {
       this.ledger.stampInsecure(insecureSeed);
       warnOnce();
     }
+  }
+
+  /** See {@link StepEngine.attach}; a model with Re-Attention learns σ, B and, where they are known, the frequencies. */
+  override attach<O extends Optimizer>(optimizer: O): Attached<O> {
+    this.#error.tell();
+    return super.attach(optimizer);
+  }
+
+  /** See {@link StepEngine.batches}; the first call releases the private histogram of the plan, if it has one. */
+  override batches<B extends PhysicalBatch>(data: PackableData<B>): Generator<Sampled<B>, void, void> {
+    this.#error.see(data, this.model.packing?.().maxLength);
+    return super.batches(data);
   }
 
   /** ε and δ of the steps taken so far. Costs one run of the accountant. */
@@ -145,9 +161,10 @@ export class PrivacyEngine extends StepEngine {
     return { noiseSource: this.#noise.id, noiseStd, grid: publicGrid(noiseStd), divisor: expectedBatchSize };
   }
 
-  protected finished(): void {
+  protected finished(optimizer: Optimizer, release: PrivateRelease): void {
     this.#lastStats = this.#stats.finish(this.clip.maxGradNorm, Object.keys(this.groupThresholds() ?? {}));
     this.#moving.advance();
+    this.#error.stepped(optimizer, release);
   }
 
   protected abandoned(): void {

@@ -2,6 +2,7 @@
 
 import { exact } from './accounting/exact';
 import { isAdaptive } from './clip';
+import type { Frequencies } from './frequencies';
 import type { LedgerRecord } from './ledger';
 import type { PrivacyEngine } from './privacy-engine';
 
@@ -20,6 +21,8 @@ export interface PrivacyStatement {
   /** What one step is charged for: everything that it releases. */
   readonly noiseMultiplier: number;
   readonly clipping: ClippingStatement;
+  /** Where a model with Re-Attention has the frequencies of its items from, and what was released for it; null without. */
+  readonly frequencies: FrequencyStatement | null;
   readonly records: number;
   readonly steps: number;
   readonly plannedSteps: number;
@@ -30,6 +33,11 @@ export interface PrivacyStatement {
   readonly insecure: boolean;
   readonly text: string;
 }
+
+/** A histogram is a release of its own: one Gaussian event of the ledger. */
+export type FrequencyStatement =
+  | { readonly provenance: 'public' | 'uniform' }
+  | { readonly provenance: 'privateHistogram'; readonly noiseMultiplier: number; readonly maxItems: number };
 
 /** How the gradients were bounded, and what was released for it. */
 export interface ClippingStatement {
@@ -87,6 +95,7 @@ export function privacyStatement(engine: PrivacyEngine, { unit, notCovered = [] 
     },
     noiseMultiplier: plan.noiseMultiplier,
     clipping: clipping(engine),
+    frequencies: frequenciesOf(plan.frequencies),
     records: plan.records,
     steps: spent.steps,
     plannedSteps: plan.steps,
@@ -114,6 +123,13 @@ function clipping(engine: PrivacyEngine): ClippingStatement {
   };
 }
 
+function frequenciesOf(given: Frequencies | null): FrequencyStatement | null {
+  if (given === null) return null;
+  const { provenance } = given;
+  if (provenance !== 'privateHistogram') return { provenance };
+  return { provenance, noiseMultiplier: given.noiseMultiplier, maxItems: given.maxItems };
+}
+
 function exactOrNull({ ledger, plan }: PrivacyEngine): number | null {
   try {
     return exact().epsilon(ledger.events, plan.delta);
@@ -130,7 +146,15 @@ function sentences(s: Omit<PrivacyStatement, 'text'>): string {
     `The model is (ε = ${s.epsilon.toPrecision(4)}, δ = ${s.delta.toPrecision(3)})-differentially private for adding or removing ${s.unit} ` +
     `(accountant ${s.accountant}). ${s.steps} of ${s.plannedSteps} planned steps were taken, ${s.sampling.kind} sampling at rate ` +
     `${s.sampling.rate.toPrecision(4)}, ${bounds(s.clipping)}, noise multiplier ${s.noiseMultiplier.toPrecision(5)}` +
-    `${secondRelease(s.clipping)}. Not covered: ${s.notCovered.join('; ')}.`
+    `${secondRelease(s.clipping)}${histogram(s.frequencies)}. Not covered: ${s.notCovered.join('; ')}.`
+  );
+}
+
+function histogram(frequencies: FrequencyStatement | null): string {
+  if (frequencies?.provenance !== 'privateHistogram') return '';
+  return (
+    `; a histogram of items was released once before, with noise multiplier ${frequencies.noiseMultiplier.toPrecision(3)} on at ` +
+    `most ${frequencies.maxItems} items a record`
   );
 }
 

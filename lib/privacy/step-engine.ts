@@ -130,7 +130,8 @@ export abstract class StepEngine {
   ): readonly Float64Array[];
   /** Pays for the update and says how the sum is published. */
   protected abstract release(book: GradientBook): PrivateRelease;
-  protected abstract finished(): void;
+  /** After the update that `release` described. */
+  protected abstract finished(optimizer: Optimizer, release: PrivateRelease): void;
   /** What was summed since the last update is gone. */
   protected abstract abandoned(): void;
 
@@ -169,8 +170,9 @@ export abstract class StepEngine {
 
   #finish(): void {
     const book = this.#book as GradientBook;
+    const optimizer = this.#optimizer as Optimizer;
     const unused = this.#checks.finish();
-    const notFinite = this.#orAbandon(book, () => {
+    const { notFinite, release } = this.#orAbandon(book, () => {
       if (unused !== undefined) {
         raise(
           'ERR_PARAMETER_UNUSED',
@@ -178,12 +180,13 @@ export abstract class StepEngine {
         );
       }
       const release = this.release(book);
-      return (this.#optimizer as Optimizer).applyPrivate({ parameters: book.arena, sum: book.sum }, release);
+      const notFinite = optimizer.applyPrivate({ parameters: book.arena, sum: book.sum }, release);
+      return { notFinite, release };
     });
     book.parametersChanged();
     this.#steps += 1;
     this.#samplesInStep = 0;
-    this.finished();
+    this.finished(optimizer, release);
     if (notFinite > 0) {
       raise(
         'ERR_NOT_FINITE',
