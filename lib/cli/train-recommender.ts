@@ -30,6 +30,7 @@ interface Flags {
   readonly maxLength?: number;
   readonly dropout?: number;
   readonly targets?: 'all' | 'last';
+  readonly reAttention?: boolean;
   readonly seed?: number;
   readonly plain?: boolean;
   readonly quick?: boolean;
@@ -72,6 +73,7 @@ export function trainRecommenderCommand(): Command {
     .addOption(
       new Option('--targets <which>', `positions that predict (default: ${common.targets})`).choices(['all', 'last']),
     )
+    .option('--no-re-attention', 'leave attention as it is, uncorrected for the noise in the item table')
     .option(
       '--seed <n>',
       `initial weights and dropout; noise and sampling never repeat (default: ${common.seed})`,

@@ -3,7 +3,7 @@
 import type { Split } from '../../data';
 import { SequentialTransformer } from '../../models/sequential-transformer';
 import { VERSION } from '../../version';
-import { normalize, poisson, PrivacyEngine, type Sampler } from '../../privacy';
+import { frequencies, normalize, poisson, PrivacyEngine, type Sampler } from '../../privacy';
 import type { Histories } from './data';
 import type { OnEvent } from './events';
 import { defaultBatchSize, defaultLearningRate, type ResolvedOptions } from './options';
@@ -41,14 +41,15 @@ export function makeJob(options: ResolvedOptions, histories: Histories): Job {
   const model = newModel(options, histories.interactions.itemCount);
   const target = delta === undefined ? { epsilon } : { epsilon, delta };
   const clip = normalize({ maxGradNorm: 1 });
-  const engine = new PrivacyEngine(model, { records, epochs, target, sampler, clip });
+  const items = options.reAttention ? { frequencies: frequencies.privateHistogram() } : {};
+  const engine = new PrivacyEngine(model, { records, epochs, target, sampler, clip, ...items });
   return { options, histories, split, sampler, steps, learningRate, model, engine };
 }
 
 /** A model as the options say; equal options give equal initial weights. */
 export function newModel(options: ResolvedOptions, items: number): SequentialTransformer {
-  const { dim, blocks, heads, maxLength, dropout, targets, seed } = options;
-  return new SequentialTransformer({ items, dim, blocks, heads, maxLength, dropout, targets, seed });
+  const { dim, blocks, heads, maxLength, dropout, targets, seed, reAttention } = options;
+  return new SequentialTransformer({ items, dim, blocks, heads, maxLength, dropout, targets, seed, reAttention });
 }
 
 /** Says what was found, what is going to happen, and what to be careful about. */

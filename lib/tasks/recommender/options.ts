@@ -33,6 +33,10 @@ export interface RecommenderOptions {
   readonly dropout?: number;
   /** Whether every position predicts the item after it, or the last one only. Default `all`. */
   readonly targets?: 'all' | 'last';
+  /**
+   * Correct attention for the noise of training by noisy frequencies of the items, which a part of ε pays for. Default true.
+   */
+  readonly reAttention?: boolean;
   /** Initial weights and dropout. Noise and sampling never repeat. Default 0. */
   readonly seed?: number;
   /** Train the same model without privacy as well, for comparison. Default: for made-up histories only. */
@@ -57,6 +61,7 @@ export const DEFAULTS = {
     blocks: 2,
     heads: 1,
     targets: 'all',
+    reAttention: true,
     seed: 0,
     quick: false,
   },

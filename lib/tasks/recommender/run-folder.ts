@@ -8,6 +8,7 @@ import { replaceFile } from '../../files';
 import { SequentialTransformer } from '../../models/sequential-transformer';
 import { loadWeights, saveWeights } from '../../models/weights';
 import { noGrad, type Tensor } from '../../tensor';
+import { noiseTensors, restoreNoise } from './noise-tensors';
 import { checkRunConfig, MODEL_TYPE, type RunConfig } from './run-config';
 
 /** Names inside a run folder. */
@@ -70,7 +71,13 @@ export async function writeRun(
   };
   await replaceFile(join(folder, RUN_FILES.privacy), `${JSON.stringify(privacy, null, 2)}\n`);
   await replaceFile(join(folder, RUN_FILES.config), `${JSON.stringify(config, null, 2)}\n`);
-  await saveWeights(join(folder, RUN_FILES.weights), model.namedParameters(), { model_type: MODEL_TYPE });
+  const noise = noiseTensors(model);
+  try {
+    const tensors = [...model.namedParameters(), ...noise];
+    await saveWeights(join(folder, RUN_FILES.weights), tensors, { model_type: MODEL_TYPE });
+  } finally {
+    for (const [, tensor] of noise) tensor.dispose();
+  }
 }
 
 /**
@@ -114,6 +121,7 @@ async function loadParameters(model: SequentialTransformer, path: string): Promi
       noGrad(() => parameter.copy_(tensor));
       stored.delete(name);
     }
+    restoreNoise(model, stored, path);
     const [extra] = stored.keys();
     if (extra !== undefined) raise('ERR_RUN_FOLDER', `${path}: ${extra} is not a parameter of the model.`);
   } finally {
