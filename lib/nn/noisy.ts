@@ -87,14 +87,14 @@ export function drop(layer: Dropout, { mean, variance }: Noisy): Noisy {
   const divided = layer.training && layer.p > 0;
   return {
     mean: layer.forward(mean),
-    variance: variance !== null && divided ? variance.div(1 - layer.p) : variance,
+    variance: variance !== null && divided ? noGrad(() => variance.div(1 - layer.p)) : variance,
   };
 }
 
 /** A sum, its terms taken as independent. */
 export function add(a: Noisy, b: Noisy): Noisy {
-  const both = a.variance !== null && b.variance !== null;
-  return { mean: a.mean.add(b.mean), variance: both ? a.variance.add(b.variance) : (a.variance ?? b.variance) };
+  const [v, w] = [a.variance, b.variance];
+  return { mean: a.mean.add(b.mean), variance: v !== null && w !== null ? noGrad(() => v.add(w)) : (v ?? w) };
 }
 
 /** What rows of an embedding carry: the variance of each id's row (`rows`, `[count]`), times scale². */

@@ -47,9 +47,7 @@ export class ErrorFeed {
 
   /** Before an attach. @throws ERR_INVALID_ARGUMENT for frequencies of another vocabulary. */
   tell(): void {
-    if (this.#known === null || this.#model === null) return;
-    const { gradientNoiseMultiplier: noiseMultiplier, expectedBatchSize } = this.plan;
-    this.#model.setEffectiveError({ noiseMultiplier, expectedBatchSize, frequencies: this.#known });
+    if (this.#known !== null) this.#tell(this.#known);
   }
 
   /**
@@ -65,10 +63,12 @@ export class ErrorFeed {
     if (data.length !== plan.records) {
       raise('ERR_INVALID_ARGUMENT', `batches: the plan is for ${plan.records} records, the data has ${data.length}.`);
     }
+    // A vocabulary that does not fit is refused before anything is paid.
+    this.#tell({ provenance: 'uniform', probability: new Float64Array(records.itemCount + 1).fill(1) });
     this.ledger.charge(gaussian(this.#given.noiseMultiplier));
     const probability = noisyDocumentFrequency(records, this.#given, this.noise, maxLength + 1);
     this.#known = { provenance: 'privateHistogram', probability };
-    this.tell();
+    this.#tell(this.#known);
   }
 
   /** After a private update. */
@@ -78,6 +78,11 @@ export class ErrorFeed {
       noiseStd: noiseStd / divisor,
       secondMoment: secondMoment(optimizer),
     });
+  }
+
+  #tell(frequencies: ItemFrequencies): void {
+    const { gradientNoiseMultiplier: noiseMultiplier, expectedBatchSize } = this.plan;
+    this.#model?.setEffectiveError({ noiseMultiplier, expectedBatchSize, frequencies });
   }
 }
 

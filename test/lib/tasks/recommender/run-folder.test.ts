@@ -2,9 +2,9 @@
 
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 
-import { SequentialTransformer } from '../../../../lib/models';
+import { saveWeights, SequentialTransformer } from '../../../../lib/models';
 import { readRun, type RunDescription, writeRun } from '../../../../lib/tasks/recommender/run-folder';
-import { noGrad } from '../../../../lib/tensor';
+import { noGrad, type Tensor, tensor } from '../../../../lib/tensor';
 import { makeRunFolder } from '../../../../lib/tasks/recommender/run-folder';
 import { path } from './fixture';
 
@@ -106,4 +106,55 @@ test('saving does not change the model, and what is changed later is not in the 
   expect(run.model.items.weight.toTypedArray()).toEqual(before);
   noGrad(() => model.items.weight.sub_(1));
   run.model.dispose();
+});
+
+describe('a model with Re-Attention', () => {
+  const attentive = new SequentialTransformer({
+    items: 3,
+    dim: 4,
+    blocks: 1,
+    maxLength: 5,
+    seed: 7,
+    reAttention: true,
+  });
+  attentive.noiseVariance = { weight: 0.25, rows: Float64Array.of(0, 4, 1, 9) };
+
+  test('scores after loading as it did before', async () => {
+    await makeRunFolder(path('attentive'));
+    await writeRun(path('attentive'), attentive, description, { epsilon: 1 });
+    const { model: loaded } = await readRun(path('attentive'));
+    expect(loaded.noiseVariance).toEqual(attentive.noiseVariance);
+    expect(loaded.scores(Int32Array.of(1, 2, 3))).toEqual(attentive.scores(Int32Array.of(1, 2, 3)));
+    loaded.dispose();
+  });
+
+  const copy = (name: string): string => {
+    cpSync(path('attentive'), path(name), { recursive: true });
+    return path(name);
+  };
+
+  test('its noise is refused by a model that was made without', async () => {
+    const folder = copy('inattentive');
+    const config = readFileSync(`${folder}/config.json`, 'utf8');
+    writeFileSync(`${folder}/config.json`, config.replace(/"reAttention": \{[^}]*\}/, '"reAttention": false'));
+    await expect(readRun(folder)).rejects.toMatchObject({
+      code: 'ERR_RUN_FOLDER',
+      message: expect.stringMatching('reAttention') as string,
+    });
+  });
+
+  test.each([
+    ['another number of items', [0, 1, 2], [0]],
+    ['a negative variance', [0, 1, -2, 3], [0]],
+    ['no variance of the weights', [0, 1, 2, 3], []],
+  ])('%s is refused', async (name, rows, weight) => {
+    const folder = copy(name.replace(/\W/g, '-'));
+    const stored: [string, Tensor][] = [['noiseVariance.rows', tensor(rows, { dtype: 'float64' })]];
+    if (weight.length > 0) stored.push(['noiseVariance.weight', tensor(weight, { dtype: 'float64' })]);
+    await saveWeights(`${folder}/model.safetensors`, [...attentive.namedParameters(), ...stored]);
+    await expect(readRun(folder)).rejects.toMatchObject({
+      code: 'ERR_RUN_FOLDER',
+      message: expect.stringMatching('noiseVariance') as string,
+    });
+  });
 });
