@@ -2,6 +2,7 @@
 
 import * as check from './check';
 import { raise } from './errors';
+import type { Correction } from './nn/noisy';
 import { Segments } from './nn/segments';
 import { publicGrid } from './optim/release';
 import type { Optimizer, PrivateArena } from './optim';
@@ -341,6 +342,65 @@ export function usesSum(
   return tidy(() =>
     deliver('usesSum', ops.uses_sum(shape[0], shape[1], ...usesOf('usesSum', uses), asTensor(factors)), options.out),
   );
+}
+
+export interface ReAttentionInput extends RowOptions {
+  /** Variance of every entry of a key: `[N, heads]`, one number a head, or `[N, heads · dim]`, one a channel. */
+  readonly keyVariance: Tensor;
+  /** The same for the values, `[N, heads]`; left out: they are exact. */
+  readonly valueVariance?: Tensor;
+  /** Default 1. */
+  readonly heads?: number;
+  /** Default true: a row sees the keys up to its own. */
+  readonly causal?: boolean;
+  /** Default `logit`; what the choices do is said at `ReAttentionOptions.correction`. */
+  readonly correction?: Correction;
+  /** Largest amount taken from a logit. Default: any. */
+  readonly maxPenalty?: number;
+}
+
+/**
+ * Softmax attention whose logits z = ⟨q, k⟩/√dim are corrected for the noise of the keys: a Gaussian key of variance v adds
+ * ⟨q, q⟩ v/(2 dim) to the logarithm of E exp z. Gradients reach query, key and value; variances and corrections are constants.
+ *
+ * @param query,key,value  `[N, heads · dim]` rows of the segments, or without them `[B, T, heads · dim]`; float32 or float64.
+ * @returns `output` of the query's shape, and `outputVariance` `[N, heads]`: Σ S² valueVariance.
+ * @throws ERR_BATCH_DIMENSION, ERR_INVALID_ARGUMENT
+ * @see Ding et al. 2024, Eq. 20 and Algorithm 2; docs/paper.md for what differs.
+ * @example const { output } = kernels.reAttention(q, k, v, { keyVariance, segments: [0, 5, 9] })
+ */
+export function reAttention(
+  query: Tensor,
+  key: Tensor,
+  value: Tensor,
+  {
+    keyVariance,
+    valueVariance,
+    heads = 1,
+    causal = true,
+    correction = 'logit',
+    maxPenalty,
+    segments,
+  }: ReAttentionInput,
+): { readonly output: Tensor; readonly outputVariance: Tensor } {
+  return tidy(() => {
+    const rows = (t: Tensor): Tensor => t.reshape([-1, t.shape.at(-1) ?? 1]);
+    const [output, outputVariance] = ops.re_attention(
+      rows(query),
+      rows(key),
+      rows(value),
+      keyVariance,
+      cuSeqlens('reAttention', query, segments),
+      {
+        heads,
+        causal,
+        correction,
+        max_penalty: maxPenalty ?? null,
+        value_variance: valueVariance ?? null,
+      },
+    );
+    return { output: output.view(query.shape), outputVariance };
+  });
 }
 
 /** How a clipped sum becomes public: noise of standard deviation σC on a public grid, then a public divisor. */

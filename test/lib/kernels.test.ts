@@ -346,3 +346,32 @@ test('wrong arguments are refused by code, and nothing is left behind', () => {
     refuses(() => kernels.privateNoise(zeros([3], { dtype: 'float64' }), { ...bad, ...wrong }), 'ERR_INVALID_ARGUMENT');
   noise.close();
 });
+
+test('reAttention without noise is plain attention, with noise it turns from the noisy key', () => {
+  const random = new Random(9);
+  const [q, k, v] = [0, 1, 2].map(() => tensor(random.normals(5 * 4), { shape: [5, 4], requiresGrad: true })) as [
+    Tensor,
+    Tensor,
+    Tensor,
+  ];
+  const segments = [0, 3, 5];
+  const plain = torch.ops.phantomgrad.attention(q, k, v, ints(segments), { heads: 2 });
+  const quiet = kernels.reAttention(q, k, v, { keyVariance: zeros([5, 2], { dtype: 'float64' }), heads: 2, segments });
+  expect(numbers(quiet.output)).toEqual(numbers(plain));
+  expect([...numbers(quiet.outputVariance)]).toEqual(Array.from({ length: 10 }, () => 0));
+  const noisy = ones([5, 2], { dtype: 'float64' });
+  noisy.select(0, 0).fill_(50);
+  const turned = kernels.reAttention(q, k, v, { keyVariance: noisy, valueVariance: noisy, heads: 2, segments });
+  expect(numbers(turned.output)).not.toEqual(numbers(plain));
+  // The second row of the first sample sees a noisy key and its own: nearly all weight, hence nearly its variance, is its own.
+  expect(
+    numbers(turned.outputVariance)
+      .subarray(2, 4)
+      .every((x) => x < 25),
+  ).toBe(true);
+  turned.output.sum().backward();
+  expect(q.grad).not.toBeNull();
+  refuses(() => kernels.reAttention(q, k, v, { keyVariance: noisy, heads: 3, segments }), 'ERR_INVALID_ARGUMENT');
+  const shaped = [q, k, v].map((t) => t.detach().view([1, 5, 4])) as [Tensor, Tensor, Tensor];
+  expect(kernels.reAttention(...shaped, { keyVariance: noisy, heads: 2 }).output.shape).toEqual([1, 5, 4]);
+});
