@@ -43,6 +43,20 @@ test('a run stays within its budget, and its folder says what the report says', 
   );
 });
 
+test.each([true, false])('configuration and statement say whether Re-Attention was used (%p)', async (reAttention) => {
+  const folder = `attentive-${reAttention}`;
+  await trainRecommender({ ...small(data), ...(reAttention ? {} : { reAttention }) }, { out: path(folder) });
+  const read = (name: string): unknown => JSON.parse(readFileSync(path(folder, name), 'utf8'));
+  const correction = { correction: 'logit', error: 'paper', maxPenalty: 20 };
+  expect(read('config.json')).toMatchObject({ model: { reAttention: reAttention ? correction : false } });
+  const histogram = { kind: 'gaussian', noiseMultiplier: 5, count: 1 };
+  const steps = { kind: 'poissonGaussian', count: 6 };
+  expect(read('privacy.json')).toMatchObject({
+    frequencies: reAttention ? { provenance: 'privateHistogram', noiseMultiplier: 5, maxItems: 20 } : null,
+    ledger: { events: reAttention ? [histogram, steps] : [steps] },
+  });
+});
+
 test('the metrics log has a line a step and marks itself as not private', () => {
   const lines = readFileSync(path('whole', 'metrics.jsonl'), 'utf8')
     .trimEnd()
