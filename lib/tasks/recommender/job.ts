@@ -6,7 +6,7 @@ import { VERSION } from '../../version';
 import { frequencies, normalize, poisson, PrivacyEngine, type Sampler } from '../../privacy';
 import type { Histories } from './data';
 import type { OnEvent } from './events';
-import { defaultBatchSize, defaultLearningRate, type ResolvedOptions } from './options';
+import { defaultBatchSize, defaultLearningRate, histogramNoise, type ResolvedOptions } from './options';
 import type { RunDescription } from './run-folder';
 
 export interface Job {
@@ -41,7 +41,8 @@ export function makeJob(options: ResolvedOptions, histories: Histories): Job {
   const model = newModel(options, histories.interactions.itemCount);
   const target = delta === undefined ? { epsilon } : { epsilon, delta };
   const clip = normalize({ maxGradNorm: 1 });
-  const items = options.reAttention ? { frequencies: frequencies.privateHistogram() } : {};
+  const histogram = frequencies.privateHistogram({ noiseMultiplier: histogramNoise(epsilon) });
+  const items = options.reAttention ? { frequencies: histogram } : {};
   const engine = new PrivacyEngine(model, { records, epochs, target, sampler, clip, ...items });
   return { options, histories, split, sampler, steps, learningRate, model, engine };
 }

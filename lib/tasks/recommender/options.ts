@@ -83,6 +83,14 @@ export function defaultLearningRate(steps: number): number {
 }
 
 /**
+ * Noise multiplier of the item histogram for Re-Attention: 5, and for small ε so much that the histogram stays about 1 % of the
+ * budget. Measured at ε = 2 on the made-up histories: 5 takes 6 % more noise in training and a tenth of HIT@10.
+ */
+export function histogramNoise(epsilon: number): number {
+  return Math.max(5, 40 / epsilon);
+}
+
+/**
  * Fills in the defaults and checks what can be checked without data.
  *
  * @throws ERR_INVALID_ARGUMENT naming the option, what it must be, and what it is.

@@ -49,10 +49,10 @@ test.each([true, false])('configuration and statement say whether Re-Attention w
   const read = (name: string): unknown => JSON.parse(readFileSync(path(folder, name), 'utf8'));
   const correction = { correction: 'logit', error: 'paper', maxPenalty: 20 };
   expect(read('config.json')).toMatchObject({ model: { reAttention: reAttention ? correction : false } });
-  const histogram = { kind: 'gaussian', noiseMultiplier: 5, count: 1 };
+  const histogram = { kind: 'gaussian', noiseMultiplier: 8, count: 1 }; // 40 / ε
   const steps = { kind: 'poissonGaussian', count: 6 };
   expect(read('privacy.json')).toMatchObject({
-    frequencies: reAttention ? { provenance: 'privateHistogram', noiseMultiplier: 5, maxItems: 20 } : null,
+    frequencies: reAttention ? { provenance: 'privateHistogram', noiseMultiplier: 8, maxItems: 20 } : null,
     ledger: { events: reAttention ? [histogram, steps] : [steps] },
   });
 });
