@@ -9,5 +9,5 @@ module.exports = {
   setupFiles: ['<rootDir>/test/fixtures/properties.cjs'],
   reporters: ['default', '<rootDir>/scripts/closing-line.cjs'],
   maxWorkers: 2,
-  testTimeout: 60_000,
+  testTimeout: 180_000,
 };

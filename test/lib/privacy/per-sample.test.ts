@@ -85,6 +85,9 @@ test('a parameter without a rule is refused by name', () => {
     [3, 4],
   ]);
   expect(() => privacy.perSampleNorms(model, () => model.forward(x))).toThrow(
-    expect.objectContaining({ code: 'ERR_NO_GRADIENT_RULE', message: expect.stringMatching(/scale .*MulBackward0/) as string }),
+    expect.objectContaining({
+      code: 'ERR_NO_GRADIENT_RULE',
+      message: expect.stringMatching(/scale .*MulBackward0/) as string,
+    }),
   );
 });
