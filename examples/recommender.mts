@@ -8,6 +8,7 @@ const model = new models.SequentialTransformer({
   blocks: 2,
   heads: 1,
   maxLength: 200,
+  reAttention: true,
 });
 const engine = new privacy.PrivacyEngine(model, {
   records: train.length,
@@ -15,6 +16,7 @@ const engine = new privacy.PrivacyEngine(model, {
   target: { epsilon: 8, delta: 1e-6 },
   sampler: privacy.poisson({ batchSize: 1024 }),
   clip: privacy.normalize({ maxGradNorm: 1 }),
+  frequencies: privacy.frequencies.privateHistogram(), // what Re-Attention may know of the items: charged as well
 });
 const optimizer = engine.attach(optim.adam(model.parameters(), { lr: 3e-3, weightDecay: 1e-5 }));
 for (const batch of engine.batches(train)) optimizer.step({ loss: model.loss(batch) }); // one loss entry per user
