@@ -3,7 +3,8 @@
 import { fc, test as property } from '@fast-check/jest';
 import { type Tensor, tensor, torch } from '../../../lib/tensor';
 import { inSegments, ints, type OpenBook, withBook } from './book';
-import { inputs, leaves, makeBatch, makeParameters, PATTERNS } from './patterns';
+import { inputs, leaves, makeBatch, makeParameters } from './batch';
+import { PATTERNS } from './patterns';
 import { Random } from './random';
 import { offsets, repetition, seed, SEEDED } from './shapes';
 

@@ -5,7 +5,8 @@ import { createHash } from 'node:crypto';
 
 import { setNumThreads } from '../../../lib/tensor';
 import { step } from './book';
-import { inputs, leaves, makeBatch, makeParameters, PATTERNS } from './patterns';
+import { inputs, leaves, makeBatch, makeParameters } from './batch';
+import { PATTERNS } from './patterns';
 import { Random } from './random';
 
 // Short and long samples, more than one run and one task of every kernel, an empty sample, odd sizes.

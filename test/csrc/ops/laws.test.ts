@@ -4,16 +4,8 @@ import { fc, test as property } from '@fast-check/jest';
 import { abadi, automatic, type Clip, normalize } from '../../../lib/privacy/clip';
 import { inSegments, withBook } from './book';
 import { expectClose, expectNear, norm } from './numbers';
-import {
-  type Batch,
-  inputs,
-  leaves,
-  makeBatch,
-  makeParameters,
-  type Pattern,
-  PATTERNS,
-  plainGradients,
-} from './patterns';
+import { type Batch, inputs, leaves, makeBatch, makeParameters, type Pattern, plainGradients } from './batch';
+import { PATTERNS } from './patterns';
 import { Random } from './random';
 import { dtype, offsets, repetition, seed, SEEDED } from './shapes';
 

@@ -1,7 +1,8 @@
 // Sharing in every combination equals one-sample-at-a-time autograd of plain operators: norms, sums, certificate.
 
 import { fc, test as property } from '@fast-check/jest';
-import { inputs, leaves, makeBatch, makeParameters, PATTERNS, plainGradients } from './patterns';
+import { inputs, leaves, makeBatch, makeParameters, plainGradients } from './batch';
+import { PATTERNS } from './patterns';
 import { inSegments, step, withBook } from './book';
 import { expectCertified, expectClose, expectNear, norm } from './numbers';
 import { Random } from './random';

@@ -5,7 +5,8 @@ import { keep, memory, tidy, torch, zeros } from '../../../lib/tensor';
 import { abadi } from '../../../lib/privacy/clip';
 import { publicGrid } from '../../../lib/optim';
 import { inSegments, OpenBook } from './book';
-import { inputs, leaves, makeBatch, makeParameters, PATTERNS } from './patterns';
+import { inputs, leaves, makeBatch, makeParameters } from './batch';
+import { PATTERNS } from './patterns';
 import { Random } from './random';
 
 const ops = torch.ops.phantomgrad;
