@@ -75,8 +75,14 @@ export abstract class Optimizer<Name extends string = string> {
     return this.#steps;
   }
 
-  /** One step on the gradients in `.grad`. A parameter without a gradient stays as it is. Not private. */
-  step(): void {
+  /** One step on the gradients in `.grad`. A parameter without a gradient stays as it is. Not private. @throws ERR_ENGINE_STATE for a loss: engines take it. */
+  step(...unexpected: never[]): void {
+    if (unexpected.length > 0) {
+      raise(
+        'ERR_ENGINE_STATE',
+        'step: no engine is attached to this optimizer, so it takes no loss: it steps on .grad.',
+      );
+    }
     noGrad(() => {
       tidy(() => {
         this.#allocate(

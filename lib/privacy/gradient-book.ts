@@ -7,6 +7,9 @@ import { type Clip, type GroupAssignment, together } from './clip';
 
 const ops = torch.ops.phantomgrad;
 
+// A book that is dropped without close() gives its parameters back, once the collector gets to it.
+const dropped = new FinalizationRegistry<number>((book) => ops.book_detach(book));
+
 /** Per-sample gradient norms over some of the attached parameters. */
 export interface Norms {
   /** `[B]` best estimate of the norm. */
@@ -66,6 +69,7 @@ export class GradientBook {
     this.names = [...parameters.keys()];
     this.groups = groups ?? together(this.names);
     [this.#book, this.arena] = ops.book_attach([...parameters.values()], this.names);
+    dropped.register(this, this.#book, this);
     keep(this.arena);
     this.sum = keep(ops.book_gradient(this.#book));
     try {
@@ -152,6 +156,7 @@ export class GradientBook {
   close(): void {
     if (!this.#open) return;
     this.#open = false;
+    dropped.unregister(this);
     ops.book_detach(this.#book);
     this.arena.dispose();
     this.sum.dispose();

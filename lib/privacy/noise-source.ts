@@ -2,6 +2,9 @@
 
 import { torch } from '../tensor';
 
+// A source that is dropped without close() still has its key erased, once the collector gets to it.
+const dropped = new FinalizationRegistry<number>((id) => torch.ops.phantomgrad.noise_source_release(id));
+
 /** Owns one native noise source. A new one has a fresh key from the operating system, so a resumed run never repeats noise. */
 export class NoiseSource {
   readonly id: number;
@@ -13,12 +16,14 @@ export class NoiseSource {
       insecureSeed === undefined
         ? torch.ops.phantomgrad.noise_source_create()
         : torch.ops.phantomgrad.noise_source_create(insecureSeed);
+    dropped.register(this, this.id, this);
   }
 
   /** Erases the key. */
   close(): void {
     if (!this.#open) return;
     this.#open = false;
+    dropped.unregister(this);
     torch.ops.phantomgrad.noise_source_release(this.id);
   }
 }

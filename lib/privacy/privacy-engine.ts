@@ -1,5 +1,6 @@
 // The privacy engine: one plan, one ledger, one noise source, and the only road from losses to parameters.
 
+import { raise } from '../errors';
 import { type Optimizer, type PrivateRelease, publicGrid } from '../optim';
 import type { Attached, Performance, TrainableModel } from './attached';
 import type { PackableData, PhysicalBatch, Sampled } from './batch-stream';
@@ -53,6 +54,7 @@ export class PrivacyEngine extends StepEngine {
   readonly ledger: Ledger;
   readonly #budget: BudgetGuard;
   readonly #noise: NoiseSource;
+  #closed = false;
   readonly #moving: MovingClip;
   readonly #error: ErrorFeed;
   readonly #stats = new StatsCollector();
@@ -119,11 +121,15 @@ export class PrivacyEngine extends StepEngine {
 
   /** Detaches for good: the noise key is erased. */
   close(): void {
+    this.#closed = true;
     this.detach();
     this.#noise.close();
   }
 
   protected bookOptions(names: readonly string[]): BookOptions {
+    if (this.#closed) {
+      raise('ERR_ENGINE_STATE', 'attach: this engine was closed, its noise key is erased. Make a new one.');
+    }
     this.#groups = this.plan.clip.grouping?.assign(names) ?? together(names);
     return { groups: this.#groups };
   }

@@ -61,6 +61,13 @@ export const mutations = [
     tests: OPS,
   },
   {
+    name: 'a tile right of the diagonal of the Gram matrix is counted once',
+    file: 'csrc/ops/gram.h',
+    from: '2 * PG_CALL((wide_dot<T>), x + count',
+    to: '1 * PG_CALL((wide_dot<T>), x + count',
+    tests: OPS,
+  },
+  {
     name: 'the certificate is not added to the norm',
     file: 'csrc/ops/dense.cc',
     from: 'rounding<T>(static_cast<double>(std::max(rows, kRunRows)) + 3) * products;',

@@ -1,5 +1,8 @@
 // Laws of the private step: what it equals without noise, what it adds, what it refuses, and what a refusal leaves behind.
 
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
 import { abadi, external, normalize, PlainEngine, poisson, type PrivacyEngine } from '../../../lib/privacy';
 import { Parameter } from '../../../lib/nn';
 import { tensor, torch } from '../../../lib/tensor';
@@ -326,6 +329,41 @@ test('after detach the optimizer steps on plain gradients again', () => {
   model.loss(batch!).mean().backward();
   optimizer.step();
   expect(distance(weights(model), before)).toBeGreaterThan(0);
+});
+
+test('after detach the optimizer refuses a loss instead of ignoring it, and after close the engine refuses to attach', () => {
+  const model = smallModel();
+  const engine = engineFor(model);
+  const optimizer = engine.attach(optimizers.sgd(model));
+  engine.detach();
+  const state = expect.objectContaining({ code: 'ERR_ENGINE_STATE' });
+  expect(() => optimizer.step({ loss: tensor([1]) })).toThrow(state);
+  engine.close();
+  expect(() => engine.attach(optimizers.sgd(model))).toThrow(state);
+  engineFor(model).attach(optimizers.sgd(model)); // the refusals left nothing attached
+});
+
+test('an engine that is dropped without close gives its parameters back to the next one', async () => {
+  const model = smallModel();
+  // In a scope of its own, so that nothing holds engine and optimizer afterwards.
+  (() => engineFor(model).attach(optimizers.sgd(model)))();
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const attach = (): boolean => {
+    try {
+      engineFor(model).attach(optimizers.sgd(model));
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  let attached = false;
+  for (let attempt = 0; attempt < 50 && !attached; attempt++) {
+    collect();
+    await new Promise((done) => setTimeout(done, 10));
+    attached = attach();
+  }
+  expect(attached).toBe(true);
 });
 
 test('a delta beside a target is refused, not ignored', () => {
