@@ -4,27 +4,9 @@ import { readFile } from 'node:fs/promises';
 
 import { raise } from '../errors';
 import { replaceFile } from '../files';
-import { type DType, fromTypedArray, type Tensor } from '../tensor';
-import { decodeSafetensors, type ElementType, encodeSafetensors, type StoredArray } from './safetensors';
+import { decodeTensors, encodeTensors, type Tensor, type Weights } from '../tensor';
 
-const TYPES: readonly (readonly [DType, ElementType, (buffer: ArrayBuffer) => ArrayBufferView])[] = [
-  ['float32', 'F32', (buffer) => new Float32Array(buffer)],
-  ['float64', 'F64', (buffer) => new Float64Array(buffer)],
-  ['float16', 'F16', (buffer) => new Uint16Array(buffer)],
-  ['bfloat16', 'BF16', (buffer) => new Uint16Array(buffer)],
-  ['int64', 'I64', (buffer) => new BigInt64Array(buffer)],
-  ['int32', 'I32', (buffer) => new Int32Array(buffer)],
-  ['int16', 'I16', (buffer) => new Int16Array(buffer)],
-  ['int8', 'I8', (buffer) => new Int8Array(buffer)],
-  ['uint8', 'U8', (buffer) => new Uint8Array(buffer)],
-  ['bool', 'BOOL', (buffer) => new Uint8Array(buffer)],
-];
-
-/** Named tensors with free text beside them. */
-export interface Weights {
-  readonly tensors: ReadonlyMap<string, Tensor>;
-  readonly metadata: Readonly<Record<string, string>>;
-}
+export type { Weights };
 
 /**
  * Writes `tensors` to `path` (temporary file, fsync, rename). Python's safetensors reads the result.
@@ -36,9 +18,7 @@ export async function saveWeights(
   tensors: Iterable<readonly [string, Tensor]>,
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
-  const arrays = new Map<string, StoredArray>();
-  for (const [name, tensor] of tensors) arrays.set(name, store(name, tensor));
-  await replaceFile(path, encodeSafetensors({ arrays, metadata }));
+  await replaceFile(path, encodeTensors(tensors, metadata));
 }
 
 /**
@@ -53,25 +33,5 @@ export async function loadWeights(path: string): Promise<Weights> {
   } catch (error) {
     return raise('ERR_DATA_FORMAT', `${path}: cannot be read: ${(error as Error).message}.`, error);
   }
-  const { arrays, metadata } = decodeSafetensors(bytes, path);
-  return { tensors: new Map([...arrays].map(([name, array]) => [name, restore(array)])), metadata };
-}
-
-function store(name: string, tensor: Tensor): StoredArray {
-  const type = TYPES.find(([dtype]) => dtype === tensor.dtype);
-  if (type === undefined) {
-    return raise('ERR_INVALID_ARGUMENT', `saveWeights: ${name} is ${tensor.dtype}, which safetensors cannot hold.`);
-  }
-  const values = tensor.toTypedArray();
-  return {
-    dtype: type[1],
-    shape: tensor.shape,
-    bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
-  };
-}
-
-function restore({ dtype, shape, bytes }: StoredArray): Tensor {
-  const [target, , view] = TYPES.find(([, element]) => element === dtype) as (typeof TYPES)[number];
-  // Copied: typed arrays need aligned memory, which a file does not promise.
-  return fromTypedArray(view(new Uint8Array(bytes).buffer), shape, target);
+  return decodeTensors(bytes, path);
 }

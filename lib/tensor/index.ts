@@ -34,3 +34,4 @@ export {
 export { torch } from './torch';
 export { operator } from './call';
 export type { TorchOps } from './ops';
+export { decodeTensors, encodeTensors, type Weights } from './stored';

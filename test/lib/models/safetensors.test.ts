@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { decodeSafetensors, encodeSafetensors, type StoredArray } from '../../../lib/models/safetensors';
+import { decodeSafetensors, encodeSafetensors, type StoredArray } from '../../../lib/tensor/safetensors';
 import { loadWeights, saveWeights } from '../../../lib/models/weights';
 import { tensor, tidyAsync, type Tensor } from '../../../lib/tensor';
 
