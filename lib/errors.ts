@@ -28,6 +28,11 @@ export const ERROR_CODES = {
   ERR_BACKWARD_OUTSIDE_STEP: 'backward() was called while an engine is attached',
   ERR_ENGINE_STATE: 'the engine is attached, detached, locked or in evaluation mode when it must not be',
   ERR_NOT_FINITE: 'a parameter is not finite after a step',
+  ERR_CHECKPOINT_NOT_FOUND: 'there is no checkpoint to resume from',
+  ERR_CHECKPOINT_DAMAGED: 'a file of a checkpoint or its ledger is missing, cut off or changed',
+  ERR_CHECKPOINT_MISMATCH: 'a checkpoint belongs to another plan, model, data set or version',
+  ERR_CHECKPOINT_BUSY: 'a checkpoint is in use, or another process has written to it',
+  ERR_CHECKPOINT_WRITE: 'a checkpoint cannot be written',
   ERR_RUN_FOLDER: 'a run folder is missing, incomplete or belongs to another configuration',
 } as const;
 

@@ -42,6 +42,10 @@ export class Adam extends Optimizer<AdamMoment> {
     this.weightDecay = weightDecay;
   }
 
+  get settings(): { betas: readonly number[]; eps: number; weightDecay: number } {
+    return { betas: this.betas, eps: this.eps, weightDecay: this.weightDecay };
+  }
+
   protected update(parameter: Tensor, gradient: Tensor, moments: Moments<AdamMoment>, step: number): void {
     const [beta1, beta2] = this.betas;
     const expAvg = moments('expAvg');

@@ -37,6 +37,8 @@ export type Moments<Name extends string> = (name: Name) => Tensor;
  */
 export abstract class Optimizer<Name extends string = string> {
   abstract readonly kind: string;
+  /** Everything that was chosen beside the rate, by name: what a checkpoint compares. */
+  abstract get settings(): Readonly<Record<string, number | boolean | readonly number[]>>;
   protected abstract readonly momentNames: readonly Name[];
   readonly parameters: readonly Tensor[];
   readonly paramGroups: readonly [ParamGroup];

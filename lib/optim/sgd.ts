@@ -40,6 +40,10 @@ export class Sgd extends Optimizer<SgdMoment> {
     this.momentNames = momentum > 0 ? ['momentum'] : [];
   }
 
+  get settings(): { momentum: number; weightDecay: number; nesterov: boolean } {
+    return { momentum: this.momentum, weightDecay: this.weightDecay, nesterov: this.nesterov };
+  }
+
   protected update(parameter: Tensor, gradient: Tensor, moments: Moments<SgdMoment>): void {
     let direction = this.weightDecay > 0 ? gradient.add(parameter, { alpha: this.weightDecay }) : gradient;
     if (this.momentum > 0) {

@@ -9,16 +9,20 @@ import type { Ledger } from './ledger';
  * one, so no accountant has to run inside the loop.
  */
 export class BudgetGuard {
-  #taken = 0;
-
+  /** @param steps  How often `event` may be charged in all. Null for an event without noise. */
   constructor(
     private readonly ledger: Ledger,
     private readonly event: DpEvent | null,
     private readonly steps: number,
   ) {}
 
+  /** Steps paid for, whether or not they were completed. */
+  get charged(): number {
+    return this.ledger.charged(this.event);
+  }
+
   get remaining(): number {
-    return this.steps - this.#taken;
+    return Math.max(0, this.steps - this.charged);
   }
 
   /** @throws ERR_PRIVACY_BUDGET when no step remains. */
@@ -35,6 +39,5 @@ export class BudgetGuard {
     this.admit();
     if (this.event === null) this.ledger.chargeUnprotected();
     else this.ledger.charge(this.event);
-    this.#taken += 1;
   }
 }

@@ -26,6 +26,14 @@ export {
   type PublicFrequencies,
   type UniformFrequencies,
 } from './frequencies';
+export {
+  type Checkpoint,
+  type CheckpointOptions,
+  type CheckpointSummary,
+  type Fingerprinted,
+  hasCheckpoint,
+  readCheckpoint,
+} from './checkpoint';
 export { Ledger, type LedgerRecord } from './ledger';
 export { defaultDelta, type DpPlan, type Neighbours, type PlanOptions } from './plan';
 export { PlainEngine, type PlainEngineOptions } from './plain-engine';

@@ -3,7 +3,7 @@
 import * as check from '../check';
 import { raise } from '../errors';
 import type { Accountant } from './accounting/accountant';
-import { checkEvent, type DpEvent, mergeEvents } from './accounting/events';
+import { checkEvent, type DpEvent, mergeEvents, sameMechanism } from './accounting/events';
 
 /** What is stored with the weights. */
 export interface LedgerRecord {
@@ -15,11 +15,23 @@ export interface LedgerRecord {
   readonly insecureSeed?: number;
 }
 
+/** Keeps a ledger where a crash cannot reach it. */
+export interface LedgerJournal {
+  /**
+   * Called before a charge counts: returns when the disk holds at least `charged` of this mechanism.
+   *
+   * @param event  With any count; null for releases without noise.
+   * @param charged  All charges of it so far, the one at hand included.
+   */
+  cover(event: DpEvent | null, charged: number): void;
+}
+
 /** Append-only: events can be added, never taken back. */
 export class Ledger {
   #events: readonly DpEvent[];
   #unprotected: number;
   #insecureSeed: number | undefined;
+  #journal: LedgerJournal | null = null;
 
   constructor(events: readonly DpEvent[] = [], insecureSeed?: number, unprotected = 0) {
     check.integer('Ledger', { unprotected });
@@ -50,13 +62,35 @@ export class Ledger {
     this.#insecureSeed = seed;
   }
 
+  /** @internal From here on no charge counts before `journal` has it. */
+  keepIn(journal: LedgerJournal): void {
+    this.#journal = journal;
+  }
+
+  /** How often `event` was charged, whatever its own count; null asks for releases without noise. */
+  charged(event: DpEvent | null): number {
+    if (event === null) return this.#unprotected;
+    return this.#events.find((known) => sameMechanism(known, event))?.count ?? 0;
+  }
+
   /** Pays for a release; call it before the release is used. */
   charge(event: DpEvent): void {
-    this.#events = mergeEvents([...this.#events, checkEvent(event)]);
+    const { count } = checkEvent(event);
+    this.#journal?.cover(event, this.charged(event) + count);
+    this.#events = mergeEvents([...this.#events, event]);
+  }
+
+  /** Pays for everything that another record holds, such as that of a run which is continued. */
+  add(record: LedgerRecord): void {
+    const { events, unprotected, insecureSeed } = Ledger.fromJSON(record);
+    for (const event of events) this.charge(event);
+    for (let k = 0; k < unprotected; k++) this.chargeUnprotected();
+    if (insecureSeed !== undefined) this.stampInsecure(insecureSeed);
   }
 
   /** Notes a release without noise, which no event describes. From here on ε is infinite. */
   chargeUnprotected(): void {
+    this.#journal?.cover(null, this.#unprotected + 1);
     this.#unprotected += 1;
   }
 

@@ -61,6 +61,11 @@ export class MovingClip {
     this.forget();
   }
 
+  /** Continues a run at the threshold that it had reached. */
+  continueAt(maxGradNorm: number): void {
+    if (isAdaptive(this.#clip)) this.#clip = this.#clip.at(maxGradNorm);
+  }
+
   /** What was summed is gone, and the bits with it. */
   forget(): void {
     this.#bits = 0;

@@ -20,6 +20,11 @@ export interface PlanOptions {
   /** Passes over the data; the plan has ceil(epochs · N / B) steps. Give this or `steps`. */
   readonly epochs?: number;
   readonly steps?: number;
+  /**
+   * Steps beyond the planned ones that the noise also pays for, for those that a crash loses (they are spent, and have to be taken
+   * again). With a target, σ is calibrated for steps + recoverySteps. Default 0: a run that lost steps ends that much earlier.
+   */
+  readonly recoverySteps?: number;
   /** The guarantee to be reached at the last step. Give this or `noiseMultiplier`. δ defaults to min(1e-6, N^-1.1). */
   readonly target?: { readonly epsilon: number; readonly delta?: number };
   /**
@@ -42,6 +47,8 @@ export interface PlanOptions {
 export interface DpPlan {
   readonly records: number;
   readonly steps: number;
+  /** Further steps that may be charged, when some were lost. */
+  readonly recoverySteps: number;
   readonly expectedBatchSize: number;
   /** What one step is charged for: the noise multiplier of everything that it releases. */
   readonly noiseMultiplier: number;
@@ -74,14 +81,15 @@ export function defaultDelta(records: number): number {
  * @throws ERR_PRIVACY_TARGET when no noise reaches the target.
  */
 export function makePlan(options: PlanOptions): DpPlan {
-  const { records, sampler, clip, target, neighbours = 'addRemove', accountant = pld() } = options;
+  const { records, sampler, clip, target, neighbours = 'addRemove', accountant = pld(), recoverySteps = 0 } = options;
   check.integer('PrivacyEngine', { records }, 1);
+  check.integer('PrivacyEngine', { recoverySteps });
   check.oneOf('PrivacyEngine', { neighbours }, ['addRemove']);
   const steps = plannedSteps(options);
   const delta = target?.delta ?? options.delta ?? defaultDelta(records);
   check.between('PrivacyEngine', { delta }, 0, 1);
   const frequencies = options.frequencies === undefined ? null : checkFrequencies(options.frequencies);
-  const noiseMultiplier = plannedNoise(options, steps, delta, accountant);
+  const noiseMultiplier = plannedNoise(options, steps + recoverySteps, delta, accountant);
   if (clip.maxGradNorm === Infinity && noiseMultiplier > 0) {
     raise('ERR_INVALID_ARGUMENT', 'PrivacyEngine: maxGradNorm must be finite when there is noise.');
   }
@@ -90,6 +98,7 @@ export function makePlan(options: PlanOptions): DpPlan {
   return Object.freeze({
     records,
     steps,
+    recoverySteps,
     expectedBatchSize: sampler.batchSize,
     noiseMultiplier,
     ...split,

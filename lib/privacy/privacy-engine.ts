@@ -6,7 +6,8 @@ import type { Attached, Performance, TrainableModel } from './attached';
 import type { PackableData, PhysicalBatch, Sampled } from './batch-stream';
 import { boundedFactors } from './bounded-factors';
 import { BudgetGuard } from './budget';
-import { type Clip, type GroupAssignment, together, usableOr0 } from './clip';
+import { Checkpoint, type CheckpointOptions, type SavedState } from './checkpoint';
+import { type Clip, type GroupAssignment, isAdaptive, together, usableOr0 } from './clip';
 import { ErrorFeed } from './error-feed';
 import type { BookOptions, GradientBook } from './gradient-book';
 import { Ledger } from './ledger';
@@ -35,6 +36,8 @@ export interface PrivacySpent {
   readonly delta: number;
   readonly noiseMultiplier: number;
   readonly steps: number;
+  /** Steps that were paid for and are not in the parameters: lost by a crash or a failed update. ε covers them. */
+  readonly lostSteps: number;
   readonly accountant: string;
 }
 
@@ -58,6 +61,7 @@ export class PrivacyEngine extends StepEngine {
   readonly #moving: MovingClip;
   readonly #error: ErrorFeed;
   readonly #stats = new StatsCollector();
+  #checkpoint: Checkpoint | null = null;
   #groups: GroupAssignment | null = null; // of the parameters attached last
   #lastStats: TrainingStats | null = null;
 
@@ -72,7 +76,7 @@ export class PrivacyEngine extends StepEngine {
     super(model, plan.sampler, plan.records, plan.steps, random, performance, attributionCheck);
     this.plan = plan;
     this.ledger = new Ledger();
-    this.#budget = new BudgetGuard(this.ledger, plan.event, plan.steps);
+    this.#budget = new BudgetGuard(this.ledger, plan.event, plan.steps + plan.recoverySteps);
     this.#noise = new NoiseSource(insecureSeed);
     const { countNoise, expectedBatchSize } = plan;
     this.#moving = new MovingClip(plan.clip, { noiseStd: countNoise ?? 0, expectedBatchSize });
@@ -99,7 +103,62 @@ export class PrivacyEngine extends StepEngine {
   privacySpent(): PrivacySpent {
     const { delta, noiseMultiplier, accountant } = this.plan;
     const epsilon = this.ledger.epsilon(delta, accountant);
-    return { epsilon, delta, noiseMultiplier, steps: this.steps, accountant: accountant.name };
+    return {
+      epsilon,
+      delta,
+      noiseMultiplier,
+      steps: this.steps,
+      lostSteps: this.lostSteps,
+      accountant: accountant.name,
+    };
+  }
+
+  /** Steps that were paid for and are not in the parameters. */
+  get lostSteps(): number {
+    return this.#budget.charged - this.steps;
+  }
+
+  /** Logical steps that are still to come: 0 after the last planned one, or when lost steps have used up the budget before. */
+  override get remainingSteps(): number {
+    return Math.min(super.remainingSteps, this.#budget.remaining);
+  }
+
+  /**
+   * Keeps this run in `folder` from here on: parameters, optimizer and ledger are saved every few steps, and every step is on disk
+   * as spent before it is taken. Call it after {@link attach} and before the first batch. With `resume` the engine, its model and
+   * optimizer go on where the newest saved state was; steps that were paid for since then stay spent, and new noise is drawn.
+   *
+   * One folder belongs to one process at a time. What is in it is private: it tells which data were used.
+   *
+   * @throws ERR_CHECKPOINT_NOT_FOUND: `resume: true` without a checkpoint. ERR_CHECKPOINT_DAMAGED names the file.
+   *   ERR_CHECKPOINT_MISMATCH lists everything that differs. ERR_CHECKPOINT_BUSY, ERR_CHECKPOINT_WRITE, ERR_ENGINE_STATE,
+   *   ERR_INVALID_ARGUMENT. After each of them engine, model and folder are as before.
+   * @example
+   * const optimizer = engine.attach(adam(model.parameters(), { lr: 1e-2 }));
+   * const checkpoint = engine.checkpoint('run/checkpoint', { data: train, every: 50, resume: 'auto' });
+   * for (const batch of engine.batches(train)) optimizer.step({ loss: model.loss(batch) });
+   * checkpoint.close();
+   */
+  checkpoint(folder: string, options: CheckpointOptions): Checkpoint {
+    if (this.#checkpoint !== null) {
+      raise('ERR_ENGINE_STATE', `checkpoint: this engine has one already, in ${this.#checkpoint.folder}.`);
+    }
+    this.#checkpoint = Checkpoint.open(
+      {
+        plan: this.plan,
+        model: this.model,
+        ledger: this.ledger,
+        groups: this.#groups,
+        optimizer: (operation) => this.attachedOptimizer(operation),
+        steps: () => this.steps,
+        remainingSteps: () => this.remainingSteps,
+        state: () => ({ maxGradNorm: isAdaptive(this.clip) ? this.clip.maxGradNorm : null, engine: null }),
+        restore: (saved, load) => this.#restore(saved, load),
+      },
+      folder,
+      options,
+    );
+    return this.#checkpoint;
   }
 
   /** The clipping rule of the step at hand. With `adaptive` its `maxGradNorm` moves; it is as public as the trained weights. */
@@ -119,9 +178,13 @@ export class PrivacyEngine extends StepEngine {
     return this.#lastStats;
   }
 
-  /** Detaches for good: the noise key is erased. */
+  /**
+   * Detaches for good: the noise key is erased. A checkpoint that is still open is left as it was last saved, and the steps that
+   * were reserved and not taken are given back.
+   */
   close(): void {
     this.#closed = true;
+    this.#checkpoint?.leave();
     this.detach();
     this.#noise.close();
   }
@@ -176,6 +239,15 @@ export class PrivacyEngine extends StepEngine {
   protected abandoned(): void {
     this.#stats.forget();
     this.#moving.forget();
+  }
+
+  protected override settled(): void {
+    this.#checkpoint?.stepped();
+  }
+
+  #restore({ step, maxGradNorm }: SavedState, load: () => void): void {
+    this.continueAt(step, load);
+    if (maxGradNorm !== null) this.#moving.continueAt(maxGradNorm);
   }
 }
 

@@ -26,6 +26,10 @@ export interface PrivacyStatement {
   readonly records: number;
   readonly steps: number;
   readonly plannedSteps: number;
+  /** Steps that were paid for and are not in the model: lost by a crash. ε covers them. */
+  readonly lostSteps: number;
+  /** Further steps that the noise was planned for, should some be lost. */
+  readonly recoverySteps: number;
   readonly targetEpsilon: number | null;
   readonly ledger: LedgerRecord;
   readonly notCovered: readonly string[];
@@ -99,6 +103,8 @@ export function privacyStatement(engine: PrivacyEngine, { unit, notCovered = [] 
     records: plan.records,
     steps: spent.steps,
     plannedSteps: plan.steps,
+    lostSteps: spent.lostSteps,
+    recoverySteps: plan.recoverySteps,
     targetEpsilon: plan.targetEpsilon,
     ledger: ledger.toJSON(),
     notCovered: [...ALWAYS_NOT_COVERED, ...notCovered],
@@ -144,7 +150,7 @@ function sentences(s: Omit<PrivacyStatement, 'text'>): string {
   }
   return (
     `The model is (ε = ${s.epsilon.toPrecision(4)}, δ = ${s.delta.toPrecision(3)})-differentially private for adding or removing ${s.unit} ` +
-    `(accountant ${s.accountant}). ${s.steps} of ${s.plannedSteps} planned steps were taken, ${s.sampling.kind} sampling at rate ` +
+    `(accountant ${s.accountant}). ${s.steps} of ${s.plannedSteps} planned steps were taken${lost(s.lostSteps)}, ${s.sampling.kind} sampling at rate ` +
     `${s.sampling.rate.toPrecision(4)}, ${bounds(s.clipping)}, noise multiplier ${s.noiseMultiplier.toPrecision(5)}` +
     `${secondRelease(s.clipping)}${histogram(s.frequencies)}. Not covered: ${s.notCovered.join('; ')}.`
   );
@@ -156,6 +162,11 @@ function histogram(frequencies: FrequencyStatement | null): string {
     `; a histogram of items was released once before, with noise multiplier ${frequencies.noiseMultiplier.toPrecision(3)} on at ` +
     `most ${frequencies.maxItems} items a record`
   );
+}
+
+function lost(steps: number): string {
+  if (steps === 0) return '';
+  return ` (${steps} more ${steps === 1 ? 'was' : 'were'} paid for and lost when the run was broken off)`;
 }
 
 function bounds({ kind, maxGradNorm, groups, moving }: ClippingStatement): string {

@@ -79,6 +79,11 @@ export abstract class StepEngine {
     this.#forget();
   }
 
+  /** Logical steps that are still to come: planned, and paid for. */
+  get remainingSteps(): number {
+    return this.plannedSteps - this.#steps;
+  }
+
   /** Refuses steps until {@link unlock}, so that gradients and statistics stay as they are. */
   lock(): void {
     this.#locked = true;
@@ -99,7 +104,7 @@ export abstract class StepEngine {
     const { bytesPerRow, ...layout } = packing;
     const rowBudget = Math.max(1, Math.floor((this.performance.memoryBudget ?? DEFAULT_MEMORY) / bytesPerRow));
     return (this.stream as unknown as BatchStream<B>).draw(data, { ...layout, rowBudget }, () =>
-      this.#steps < this.plannedSteps ? this.#steps : null,
+      this.remainingSteps > 0 ? this.#steps : null,
     );
   }
 
@@ -134,6 +139,22 @@ export abstract class StepEngine {
   protected abstract finished(optimizer: Optimizer, release: PrivateRelease): void;
   /** What was summed since the last update is gone. */
   protected abstract abandoned(): void;
+  /** After a logical step that left every parameter finite. */
+  protected settled(): void {
+    // Nothing to do, where nothing is kept.
+  }
+
+  /** The optimizer at work. @throws ERR_ENGINE_STATE between `detach` and `attach`. */
+  protected attachedOptimizer(operation: string): Optimizer {
+    return this.#optimizer ?? raise('ERR_ENGINE_STATE', `${operation}: the engine is not attached to an optimizer.`);
+  }
+
+  /** Continues at logical step `steps`, with parameters that `load` writes in place. */
+  protected continueAt(steps: number, load: () => void): void {
+    load();
+    this.#book?.parametersChanged();
+    this.#steps = steps;
+  }
 
   #add(operation: string, { loss, lossScale = 1 }: StepInput): void {
     const book = this.#ready(operation);
@@ -193,6 +214,7 @@ export abstract class StepEngine {
         `step: ${notFinite} parameters are not finite after step ${this.#steps}. Lower the learning rate.`,
       );
     }
+    this.settled();
   }
 
   // An error in here leaves a sum that is only half added, or already paid for: what comes next must not be added to it, or a

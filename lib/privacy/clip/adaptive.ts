@@ -17,6 +17,8 @@ export interface AdaptiveClip extends Clip {
   readonly countNoise: number | null;
   /** @param fraction  b̃: the noisy share of samples with a norm of at most C. Any finite number: noise may carry it out of [0, 1]. */
   next(fraction: number): AdaptiveClip;
+  /** The same rule with another threshold, within the limits. */
+  at(maxGradNorm: number): AdaptiveClip;
 }
 
 export interface AdaptiveOptions extends Omit<ClipOptions, 'groups'> {
@@ -80,8 +82,9 @@ export function adaptive(options: AdaptiveOptions): AdaptiveClip {
         raise('ERR_INVALID_ARGUMENT', `adaptive: the fraction must be a finite number, got ${fraction}.`);
       }
       const moved = maxGradNorm * Math.exp(-learningRate * (fraction - quantile));
-      return adaptive({ ...options, limits: [least, most], maxGradNorm: Math.min(most, Math.max(least, moved)) });
+      return this.at(Math.min(most, Math.max(least, moved)));
     },
+    at: (threshold: number) => adaptive({ ...options, limits: [least, most], maxGradNorm: threshold }),
   });
 }
 

@@ -1,0 +1,201 @@
+// Laws of a run that is stopped and goes on: it ends where an uninterrupted one would, and has paid at least as much.
+
+import { cpSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { loadWeights } from '../../../../lib/models';
+import { abadi, adaptive, external, poisson, privacyStatement, readCheckpoint } from '../../../../lib/privacy';
+import { noGrad } from '../../../../lib/tensor';
+import { histories as engineData, smallModel, weights } from '../fixture';
+import { fresh, kill, open, type Run } from './fixture';
+
+const moments = ({ optimizer }: Run): number[] =>
+  Object.values(optimizer.stateDict().tensors).flatMap((t) => Array.from(t.toTypedArray() as Float32Array));
+
+test('without noise, a run stopped twice ends with the parameters, moments and ledger of an uninterrupted one, bit for bit', () => {
+  const plain = { noiseMultiplier: 0, clip: abadi({ maxGradNorm: 1 }) };
+  const whole = open(fresh(), plain);
+  whole.train();
+  const folder = fresh();
+  let last: Run | null = null;
+  for (const steps of [3, 5, 4]) {
+    last = open(folder, plain);
+    expect(last.train(steps)).toBe(steps);
+    last.checkpoint.close();
+  }
+  const { engine, model, optimizer } = last as unknown as Run;
+  expect(engine.steps).toBe(12);
+  expect(engine.ledger.toJSON()).toEqual(whole.engine.ledger.toJSON());
+  expect(weights(model)).toEqual(weights(whole.model));
+  expect(moments(last as unknown as Run)).toEqual(moments(whole));
+  expect(optimizer.steps).toBe(12);
+});
+
+test('a private run stopped and resumed takes the planned steps and costs what an uninterrupted one costs', () => {
+  const secure = { insecureSeed: undefined as never };
+  const whole = open(fresh(), secure);
+  expect(whole.train()).toBe(12);
+  const folder = fresh();
+  const first = open(folder, secure);
+  first.train(5);
+  first.checkpoint.close();
+  expect(readCheckpoint(folder).ledger.events).toEqual(first.engine.ledger.events); // the unused ones were given back
+  const saved = { parameters: weights(first.model), moments: moments(first), lr: first.optimizer.lr };
+  const other = smallModel();
+  noGrad(() => other.parameters().forEach((parameter) => parameter.fill_(7)));
+  const second = open(folder, secure, {}, other);
+  expect(second.checkpoint.resumedAt).toBe(5);
+  expect({ parameters: weights(second.model), moments: moments(second), lr: second.optimizer.lr }).toEqual(saved);
+  expect(second.train()).toBe(7);
+  second.checkpoint.close();
+  expect(second.engine.ledger.toJSON()).toEqual(whole.engine.ledger.toJSON());
+  expect(second.engine.privacySpent()).toEqual(whole.engine.privacySpent());
+  expect(readCheckpoint(folder)).toMatchObject({ steps: 12, ledger: whole.engine.ledger.toJSON() });
+});
+
+test('what is saved are the parameters of the last complete step, readable as weights', async () => {
+  const folder = fresh();
+  const run = open(folder);
+  run.train(4); // a save is due
+  const stored = await loadWeights(join(folder, 'state-000002', 'weights.safetensors'));
+  for (const [name, parameter] of run.model.namedParameters()) {
+    expect(stored.tensors.get(name)?.toTypedArray()).toEqual(parameter.toTypedArray());
+  }
+  run.checkpoint.close();
+});
+
+test('two runs that go on from one checkpoint draw different noise', () => {
+  const folder = fresh();
+  const plan = { insecureSeed: undefined as never, sampler: poisson({ batchSize: 40 }) }; // everybody is drawn: only noise differs
+  const first = open(folder, plan);
+  first.train(1);
+  first.checkpoint.close();
+  const copy = fresh();
+  cpSync(folder, copy, { recursive: true });
+  const [a, b] = [open(folder, plan), open(copy, plan)];
+  expect(weights(a.model)).toEqual(weights(b.model));
+  a.train(1);
+  b.train(1);
+  expect(weights(a.model)).not.toEqual(weights(b.model));
+  a.checkpoint.close();
+  b.checkpoint.close();
+});
+
+test('a threshold that moves goes on where it was', () => {
+  const folder = fresh();
+  const plan = { clip: adaptive({ maxGradNorm: 0.5, countNoise: 3 }) };
+  const first = open(folder, plan);
+  first.train(3);
+  first.checkpoint.close();
+  const { maxGradNorm } = first.engine.clip;
+  expect(maxGradNorm).not.toBe(0.5);
+  const second = open(folder, plan);
+  expect(second.engine.clip.maxGradNorm).toBe(maxGradNorm);
+  second.checkpoint.close();
+});
+
+test('steps since the last saved state, and what was reserved, are lost by a crash: spent, and the run ends that much earlier', () => {
+  const folder = fresh();
+  const first = open(folder, {}, { reserve: 2 });
+  first.train(7); // saved at 4; 5, 6 and 7 taken; 8 reserved
+  kill(first);
+  expect(readCheckpoint(folder).ledger.events[0]?.count).toBe(8);
+  const second = open(folder);
+  expect(second.engine.steps).toBe(4);
+  expect(second.engine.privacySpent()).toMatchObject({ steps: 4, lostSteps: 4 });
+  expect(second.engine.remainingSteps).toBe(4);
+  expect(second.train()).toBe(4);
+  second.checkpoint.close();
+  expect(second.engine.privacySpent()).toMatchObject({ steps: 8, lostSteps: 4 });
+  const uninterrupted = open(fresh());
+  uninterrupted.train();
+  expect(second.engine.privacySpent().epsilon).toBe(uninterrupted.engine.privacySpent().epsilon);
+  const statement = privacyStatement(second.engine, { unit: 'one user', notCovered: [] });
+  expect(statement).toMatchObject({ steps: 8, plannedSteps: 12, lostSteps: 4 });
+});
+
+test('the statement names lost steps', () => {
+  const folder = fresh();
+  const secure = { insecureSeed: undefined as never };
+  const first = open(folder, secure, { reserve: 1 });
+  first.train(2);
+  kill(first);
+  const second = open(folder, secure);
+  expect(privacyStatement(second.engine, { unit: 'one user' }).text).toContain('2 more were paid for and lost');
+  second.checkpoint.close();
+});
+
+test('recoverySteps pay for lost steps: the run takes all planned ones within the target', () => {
+  const folder = fresh();
+  const plan = { noiseMultiplier: undefined as never, target: { epsilon: 6, delta: 1e-3 }, recoverySteps: 4 };
+  const first = open(folder, plan);
+  const plain = open(fresh(), { ...plan, recoverySteps: 0 });
+  expect(first.engine.plan.noiseMultiplier).toBeGreaterThan(plain.engine.plan.noiseMultiplier);
+  first.train(7);
+  kill(first);
+  const second = open(folder, plan);
+  const lost = second.engine.lostSteps;
+  expect(lost).toBeGreaterThan(0);
+  expect(lost).toBeLessThanOrEqual(4);
+  expect(4 + second.train()).toBe(12);
+  second.checkpoint.close();
+  expect(second.engine.privacySpent()).toMatchObject({ steps: 12, lostSteps: lost });
+  expect(second.engine.privacySpent().epsilon).toBeLessThanOrEqual(6);
+  plain.checkpoint.close();
+});
+
+test('a budget of n steps: step n passes, step n + 1 throws and changes nothing, also after resuming', () => {
+  const folder = fresh();
+  const plan = { sampler: external({ batchSize: 10 }), steps: 5 };
+  const step = ({ model, engine, optimizer }: Run): void => {
+    const [batch] = engineData().pack(Int32Array.of(1, 2), { rowBudget: 100, maxLength: 6 });
+    (optimizer as never as { step(input: object): void }).step({ loss: model.loss(batch!) });
+    expect(engine.steps).toBeLessThanOrEqual(5);
+  };
+  const first = open(folder, plan);
+  for (let k = 0; k < 3; k++) step(first);
+  first.checkpoint.close();
+  const second = open(folder, plan);
+  for (let k = 0; k < 2; k++) step(second);
+  const before = weights(second.model);
+  expect(() => step(second)).toThrow(expect.objectContaining({ code: 'ERR_PRIVACY_BUDGET' }));
+  expect(weights(second.model)).toEqual(before);
+  expect(second.engine.ledger.events[0]?.count).toBe(5);
+  second.checkpoint.close();
+  const third = open(folder, plan);
+  expect(() => step(third)).toThrow(expect.objectContaining({ code: 'ERR_PRIVACY_BUDGET' }));
+  third.checkpoint.close();
+  expect(readCheckpoint(folder).ledger.events[0]?.count).toBe(5);
+});
+
+test('after close no step is taken, which the disk would not know of', () => {
+  const run = open(fresh());
+  run.train(2);
+  run.checkpoint.close();
+  const before = weights(run.model);
+  expect(() => run.train(1)).toThrow(expect.objectContaining({ code: 'ERR_ENGINE_STATE' }));
+  expect(weights(run.model)).toEqual(before);
+  expect(run.engine.ledger.events[0]?.count).toBe(2);
+});
+
+test('an engine that ends without close gives back what it did not take; what it took since the last save is lost', () => {
+  const folder = fresh();
+  const run = open(folder, {}, { every: 10, reserve: 5 });
+  run.train(3);
+  run.engine.close();
+  expect(readCheckpoint(folder)).toMatchObject({ steps: 0, ledger: { events: [{ count: 3 }] } });
+  const next = open(folder);
+  expect(next.engine.lostSteps).toBe(3);
+  next.checkpoint.close();
+});
+
+test('a removed checkpoint is gone, and the folder can hold another run', () => {
+  const folder = fresh();
+  const run = open(folder);
+  run.train(5);
+  run.checkpoint.remove();
+  expect(() => readCheckpoint(folder)).toThrow(expect.objectContaining({ code: 'ERR_CHECKPOINT_NOT_FOUND' }));
+  const next = open(folder);
+  expect(next.checkpoint.resumedAt).toBeNull();
+  next.checkpoint.close();
+});
