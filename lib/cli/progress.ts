@@ -12,15 +12,20 @@ const count = (value: number): string => whole.format(value);
 export class ProgressPrinter {
   #lastPrinted = 0;
   #lineOpen = false;
-  #firstStep = 0;
+  #first: Pick<StepEvent, 'role' | 'step' | 'seconds'> | null = null; // that was seen of its model
 
   constructor(private readonly stream: NodeJS.WriteStream = process.stderr) {}
 
   readonly show = (event: RunEvent): void => {
     if (event.kind === 'step') {
       // The first step also checks that samples do not mix: it says nothing about the time of the others.
-      if (event.step === 1) this.#firstStep = event.seconds;
-      this.#passing(stepLine(event, this.#firstStep), event.step === 1 || event.step === event.steps);
+      if (this.#first?.role !== event.role) this.#first = event;
+      const { step } = this.#first;
+      this.#passing(
+        stepLine(event, this.#first),
+        event.step === step || event.step === event.steps,
+        event.step === step && step < event.steps,
+      );
     } else if (event.kind === 'evaluation') {
       this.#passing(
         `Ranking all items, ${event.name}: ${count(event.done)} of ${count(event.users)} users`,
@@ -43,7 +48,8 @@ export class ProgressPrinter {
     this.#lineOpen = false;
   }
 
-  #passing(text: string, always: boolean): void {
+  /** @param opening  More lines of its kind follow at once. */
+  #passing(text: string, always: boolean, opening = false): void {
     const now = Date.now();
     const due = now - this.#lastPrinted >= (this.stream.isTTY ? REDRAW_EVERY_MS : LINE_EVERY_MS);
     if (!due && !always) return;
@@ -54,7 +60,7 @@ export class ProgressPrinter {
     }
     this.stream.write(`\r\x1b[K${text}`);
     this.#lineOpen = true;
-    if (always && !text.startsWith('Step 1 ')) this.end();
+    if (always && !opening) this.end();
   }
 }
 
@@ -73,16 +79,23 @@ function noteOf(event: Exclude<RunEvent, StepEvent | { kind: 'evaluation' }>): s
         `${count(event.parameters)} parameters, noise multiplier ${noiseMultiplier.toFixed(4)} for epsilon ${epsilon} at delta ${small(delta)}`
       );
     }
+    case 'resumed': {
+      const lost = event.lostSteps === 0 ? '' : `; ${event.lostSteps} steps are lost and stay paid for`;
+      return `Resumed after step ${event.step} of ${event.steps}${lost}`;
+    }
     case 'saved':
       return `Saved: ${event.folder}`;
   }
 }
 
-function stepLine({ role, step, steps, epoch, learningRate, loss, seconds }: StepEvent, firstStep: number): string {
-  const left = ((seconds - firstStep) / (step - 1)) * (steps - step);
+function stepLine(
+  { role, step, steps, epoch, learningRate, loss, seconds }: StepEvent,
+  first: Pick<StepEvent, 'step' | 'seconds'>,
+): string {
+  const left = ((seconds - first.seconds) / (step - first.step)) * (steps - step);
   const what = role === 'private' ? '' : ' without privacy';
   const lossText = Number.isFinite(loss) ? loss.toFixed(3) : '-';
-  const time = step === steps ? `, ${duration(seconds)}` : step > 1 ? `, ${duration(left)} left` : '';
+  const time = step === steps ? `, ${duration(seconds)}` : step > first.step ? `, ${duration(left)} left` : '';
   return (
     `Step ${step} of ${steps}${what}: epoch ${epoch.toFixed(1)}, loss ${lossText} (not private), ` +
     `rate ${learningRate.toPrecision(2)}${time}`

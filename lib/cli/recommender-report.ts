@@ -29,11 +29,13 @@ export function rowTable(rows: readonly Row[], includeSeen: boolean): string {
 
 /** What was spent, in privacy and in resources. */
 export function runSummary({ privacy, out, secondsPerEpoch, peakRssMb, interrupted }: RecommenderReport): string {
-  const { epsilon, delta, noiseMultiplier, steps, accountant } = privacy;
+  const { epsilon, delta, noiseMultiplier, steps, lostSteps, accountant } = privacy;
+  const lost = lostSteps === 0 ? '' : ` and ${lostSteps} that were lost`;
+  const goOn = out === null ? '' : ` Go on with --resume ${out}`;
   return [
-    ...(interrupted ? [`Interrupted after ${steps} steps.`] : []),
+    ...(interrupted ? [`Interrupted after ${steps} steps.${goOn}`] : []),
     `Privacy spent: epsilon ${roundedUp(epsilon)} at delta ${small(delta)}, for adding or removing one user`,
-    `  (noise multiplier ${noiseMultiplier.toFixed(4)}, ${steps} steps, accountant ${accountant}; accuracies and choice of options are not covered)`,
+    `  (noise multiplier ${noiseMultiplier.toFixed(4)}, ${steps} steps${lost}, accountant ${accountant}; accuracies and choice of options are not covered)`,
     `${secondsPerEpoch.toFixed(1)} s an epoch, ${Math.round(peakRssMb)} MB at most`,
     ...(out === null ? [] : [`Saved: ${out}`]),
   ].join('\n');
@@ -47,9 +49,9 @@ function roundedUp(epsilon: number): string {
 /** The object of `train recommender --json`: the names of its fields are a promise. */
 export function runJson(report: RecommenderReport, includeSeen: boolean): object {
   const { privacy, rows, secondsPerEpoch, peakRssMb, interrupted, out } = report;
-  const { epsilon, delta, noiseMultiplier, steps } = privacy;
+  const { epsilon, delta, noiseMultiplier, steps, lostSteps } = privacy;
   const accuracy = interrupted ? { interrupted } : rowsJson(rows, includeSeen);
-  return { epsilon, delta, noiseMultiplier, steps, ...accuracy, secondsPerEpoch, peakRssMb, out };
+  return { epsilon, delta, noiseMultiplier, steps, lostSteps, ...accuracy, secondsPerEpoch, peakRssMb, out };
 }
 
 /** Accuracies by name: `hitAt10` of the model, `popularityHitAt10`, `markovHitAt10`, and what else was measured. */

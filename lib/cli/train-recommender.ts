@@ -1,12 +1,13 @@
 // `phantomgrad train recommender`: options in, a table or one line of JSON out.
 
-import { join } from 'node:path';
+import { existsSync, readdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 
 import { Command, Option } from 'commander';
 
 import { raise } from '../errors';
-import { type RecommenderOptions, trainRecommender } from '../tasks';
-import { DEFAULTS } from '../tasks/recommender';
+import { type RecommenderOptions, type RunControl, trainRecommender } from '../tasks';
+import { canResume, DEFAULTS } from '../tasks/recommender';
 import { applyConfigFile } from './config-file';
 import { interruptible } from './interrupt';
 import { ProgressPrinter } from './progress';
@@ -35,6 +36,9 @@ interface Flags {
   readonly plain?: boolean;
   readonly quick?: boolean;
   readonly out?: string;
+  readonly resume?: string;
+  readonly checkpointEvery?: number;
+  readonly recoverySteps?: number;
   readonly includeSeen?: boolean;
   readonly json?: boolean;
   readonly config?: string;
@@ -89,6 +93,16 @@ export function trainRecommenderCommand(): Command {
       '--out <dir>',
       'folder for model, configuration, privacy statement, metrics (default: runs/recommender-<time>)',
     )
+    .option(
+      '--resume <dir|auto>',
+      'go on with the run in a folder, with its options; auto: the one in --out, or else the newest that waits in runs, or else begin',
+    )
+    .option('--checkpoint-every <n>', 'steps between two saved states (default: a twentieth of all)', number)
+    .option(
+      '--recovery-steps <n>',
+      `steps that the noise pays for, should a crash lose some (default: ${common.recoverySteps})`,
+      number,
+    )
     .option('--include-seen', 'also show the ranking that does not leave out items of the history')
     .option('--json', 'last line on standard output: one JSON object')
     .option('--config <file>', 'options from a JSON file, names in camelCase; the command line wins')
@@ -99,8 +113,12 @@ Examples:
   $ phantomgrad train recommender
   $ phantomgrad train recommender --data ratings.dat --epochs 20 --epsilon 8 --out model
   $ phantomgrad train recommender --data log.csv --catalogue items.txt --json 2>progress.log
+  $ phantomgrad train recommender --resume model
+  $ phantomgrad train recommender --data log.csv --out model --resume auto
 
-Ctrl-C ends after the step at hand, saves what was trained with what it cost, and exits 130.
+Ctrl-C ends after the step at hand, saves what was trained with what it cost, and exits 130; --resume goes on from there. After a
+crash it goes on from the last saved state; the steps since then stay paid for, and the run ends that much earlier unless
+--recovery-steps were planned.
 Exit codes: 0 done, 1 failure, 2 bad input (nothing was written), 130 interrupted.
 `,
     )
@@ -113,9 +131,14 @@ Exit codes: 0 done, 1 failure, 2 bad input (nothing was written), 130 interrupte
 
 async function run(flags: Flags): Promise<void> {
   const progress = new ProgressPrinter();
-  const out = flags.out ?? join('runs', `recommender-${timestamp(new Date())}`);
+  const { checkpointEvery } = flags;
+  const control = {
+    ...placeOf(flags),
+    ...(checkpointEvery === undefined ? {} : { checkpointEvery }),
+    onEvent: progress.show,
+  };
   const { result, exitCode } = await interruptible(
-    (signal) => trainRecommender(optionsOf(flags), { out, onEvent: progress.show, signal }),
+    (signal) => trainRecommender(optionsOf(flags), { ...control, signal }),
     () => progress.note('Interrupted: ending after this step. Again to leave at once.'),
   );
   progress.end();
@@ -133,6 +156,8 @@ function optionsOf({
   synthetic,
   lr,
   out: _out,
+  resume: _resume,
+  checkpointEvery: _every,
   includeSeen: _seen,
   json: _json,
   config: _config,
@@ -142,6 +167,28 @@ function optionsOf({
     raise('ERR_INVALID_ARGUMENT', 'train recommender: --data and --synthetic contradict each other. Give one of them.');
   }
   return lr === undefined ? rest : { ...rest, learningRate: lr };
+}
+
+/** Where the run is, and whether it may be there already. */
+function placeOf({ out, resume }: Flags): Required<Pick<RunControl, 'out' | 'resume'>> {
+  const begin = join('runs', `recommender-${timestamp(new Date())}`);
+  if (resume === undefined) return { out: out ?? begin, resume: false };
+  if (resume === 'auto') return { out: out ?? newestWaiting('runs') ?? begin, resume: 'auto' };
+  if (out !== undefined && resolve(out) !== resolve(resume)) {
+    raise(
+      'ERR_INVALID_ARGUMENT',
+      'train recommender: a run goes on in its own folder. Leave --out away with --resume DIR.',
+    );
+  }
+  return { out: resume, resume: true };
+}
+
+/** Names of runs begin with their time: the last one is the newest. */
+function newestWaiting(folder: string): string | null {
+  if (!existsSync(folder)) return null;
+  const names = readdirSync(folder).filter((name) => name.startsWith('recommender-'));
+  const waiting = names.sort().filter((name) => canResume(join(folder, name)));
+  return waiting.length === 0 ? null : join(folder, waiting.at(-1) as string);
 }
 
 /** 20260131-235959 in local time. */

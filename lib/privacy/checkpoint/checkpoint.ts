@@ -10,6 +10,7 @@ import { createFolderSync, type FolderContent, removeFolderSync } from '../../fi
 import type { Optimizer } from '../../optim';
 import { encodeTensors, noGrad, type Tensor, tidy } from '../../tensor';
 import { VERSION } from '../../version';
+import type { DpEvent } from '../accounting/events';
 import type { TrainableModel } from '../attached';
 import type { GroupAssignment } from '../clip';
 import { Ledger, type LedgerRecord } from '../ledger';
@@ -17,7 +18,7 @@ import type { DpPlan } from '../plan';
 import { describeRun, differences, type Fingerprinted, plainJson } from './description';
 import { FolderLock, LOCK_FILE, lockMark } from './folder-lock';
 import { Journal, readChain } from './journal';
-import { append, encodeChain, headOf, type LedgerChain, runOf, totals } from './ledger-file';
+import { append, encodeChain, headOf, type LedgerChain, runOf, sameCharge, totals } from './ledger-file';
 import {
   addSnapshot,
   nextName,
@@ -44,6 +45,8 @@ export interface CheckpointOptions {
   readonly resume?: boolean | 'auto';
   /** Whatever else must not change between the parts of a run, such as the learning-rate schedule. JSON only; compared as a whole. */
   readonly configuration?: unknown;
+  /** Kept beside it and not compared: what {@link readCheckpoint} should give back. JSON only. */
+  readonly notes?: unknown;
 }
 
 /** @internal What a checkpoint needs of an engine. */
@@ -69,6 +72,7 @@ export interface CheckpointSummary {
   readonly ledger: LedgerRecord;
   /** As given to `engine.checkpoint`. */
   readonly configuration: unknown;
+  readonly notes: unknown;
   /** When the newest state was written, ISO 8601. */
   readonly written: string;
 }
@@ -87,7 +91,7 @@ export class Checkpoint {
     readonly folder: string,
     private readonly host: CheckpointHost,
     private readonly every: number,
-    private readonly description: unknown,
+    private readonly about: About,
     private readonly journal: Journal,
     private readonly lock: FolderLock,
     resumedAt: number | null,
@@ -98,26 +102,25 @@ export class Checkpoint {
 
   /** @internal */
   static open(host: CheckpointHost, folder: string, options: CheckpointOptions): Checkpoint {
-    check.onlyKnown('checkpoint', options, ['data', 'every', 'reserve', 'resume', 'configuration']);
+    check.onlyKnown('checkpoint', options, ['data', 'every', 'reserve', 'resume', 'configuration', 'notes']);
     const { resume = false } = options;
     check.oneOf('checkpoint', { resume }, [true, false, 'auto']);
     const every = options.every ?? Math.ceil(host.plan.steps / 20);
     check.integer('checkpoint', { every }, 1);
     const reserve = options.reserve ?? Math.ceil(every / 10);
     check.integer('checkpoint', { reserve }, 1);
-    const description = describeRun({
-      ...host,
-      optimizer: host.optimizer('checkpoint'),
-      data: options.data,
-      configuration: options.configuration,
-    });
+    const { data, configuration, notes } = options;
+    const description = describeRun({ ...host, optimizer: host.optimizer('checkpoint'), data, configuration });
+    const about = { description, notes: plainJson(notes) };
     const begin = resume === false || (resume === 'auto' && !hasCheckpoint(folder)) ? beginIn : continueIn;
     // A block never reaches beyond the next saved state: what a crash can lose is bounded by `every`.
-    const blockSize = (): number =>
-      Math.max(1, Math.min(reserve, checkpoint.#savedAt + every - host.steps(), host.remainingSteps()));
-    const { chain, lock, resumedAt } = begin(host, folder, description);
+    const blockSize = (event: DpEvent | null): number =>
+      sameCharge(event, host.plan.event)
+        ? Math.max(1, Math.min(reserve, checkpoint.#savedAt + every - host.steps(), host.remainingSteps()))
+        : 1;
+    const { chain, lock, resumedAt } = begin(host, folder, about);
     const journal = new Journal(join(folder, LEDGER_FILE), chain, blockSize);
-    const checkpoint = new Checkpoint(folder, host, every, description, journal, lock, resumedAt);
+    const checkpoint = new Checkpoint(folder, host, every, about, journal, lock, resumedAt);
     host.ledger.keepIn(journal);
     return checkpoint;
   }
@@ -129,7 +132,7 @@ export class Checkpoint {
    */
   save(): void {
     this.#checkOpen('save');
-    addSnapshot(this.folder, content(this.host, this.description, this.journal.run, this.journal.head));
+    addSnapshot(this.folder, content(this.host, this.about, this.journal.run, this.journal.head));
     this.#savedAt = this.host.steps();
   }
 
@@ -141,9 +144,8 @@ export class Checkpoint {
     this.#release();
   }
 
-  /** Ends without saving, and takes the whole folder away: for a run whose results are safe elsewhere, with their statement. */
+  /** Takes the whole folder away, saved or not: for a run whose results are safe elsewhere, with their statement. */
   remove(): void {
-    this.#checkOpen('remove');
     try {
       removeFolderSync(this.folder);
     } catch (error) {
@@ -197,9 +199,15 @@ export function hasCheckpoint(folder: string): boolean {
  */
 export function readCheckpoint(folder: string): CheckpointSummary {
   const { chain, snapshot } = readWhole(folder);
-  const { step, written, description } = snapshot.state;
+  const { step, written, description, notes } = snapshot.state;
   const { configuration } = description as { configuration: unknown };
-  return { steps: step, ledger: totals(chain, join(folder, LEDGER_FILE)), configuration, written };
+  return { steps: step, ledger: totals(chain, join(folder, LEDGER_FILE)), configuration, notes, written };
+}
+
+/** What is written beside the state. */
+interface About {
+  readonly description: unknown;
+  readonly notes: unknown;
 }
 
 interface Begun {
@@ -208,7 +216,7 @@ interface Begun {
   readonly resumedAt: number | null;
 }
 
-function beginIn(host: CheckpointHost, folder: string, description: unknown): Begun {
+function beginIn(host: CheckpointHost, folder: string, about: About): Begun {
   if (hasCheckpoint(folder)) {
     raise(
       'ERR_CHECKPOINT_WRITE',
@@ -223,7 +231,7 @@ function beginIn(host: CheckpointHost, folder: string, description: unknown): Be
     createFolderSync(folder, {
       [LEDGER_FILE]: encodeChain(chain),
       [LOCK_FILE]: text,
-      [nextName([])]: content(host, description, run, headOf(chain)),
+      [nextName([])]: content(host, about, run, headOf(chain)),
     });
   } catch (error) {
     raise('ERR_CHECKPOINT_WRITE', `${folder}: no checkpoint can be made: ${(error as Error).message}.`, error);
@@ -231,7 +239,7 @@ function beginIn(host: CheckpointHost, folder: string, description: unknown): Be
   return { chain, lock: FolderLock.made(folder, mark), resumedAt: null };
 }
 
-function continueIn(host: CheckpointHost, folder: string, description: unknown): Begun {
+function continueIn(host: CheckpointHost, folder: string, { description }: About): Begun {
   if (!hasCheckpoint(folder)) return notFound(folder);
   if (host.steps() > 0 || host.ledger.events.length > 0 || host.ledger.unprotected > 0) {
     raise(
@@ -312,7 +320,7 @@ function prepared(host: CheckpointHost, snapshot: Snapshot): { loadWeights: () =
   };
 }
 
-function content(host: CheckpointHost, description: unknown, run: string, ledgerHead: string): FolderContent {
+function content(host: CheckpointHost, about: About, run: string, ledgerHead: string): FolderContent {
   const optimizer = host.optimizer('checkpoint');
   const { steps, lr, layout, tensors } = optimizer.stateDict();
   const { sampler, records } = host.plan;
@@ -327,7 +335,7 @@ function content(host: CheckpointHost, description: unknown, run: string, ledger
     ...(plainJson(host.state()) as ReturnType<CheckpointHost['state']>),
     // A Poisson draw remembers nothing of the draws before it: the step is its whole position.
     sampler: { kind: sampler.kind, batchSize: sampler.batchSize, records, position: step },
-    description,
+    ...about,
     versions: { phantomgrad: VERSION, node: process.versions.node },
   };
   const weights: Iterable<readonly [string, Tensor]> = host.model.namedParameters();

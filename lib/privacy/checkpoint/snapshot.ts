@@ -45,6 +45,8 @@ export interface SavedState {
   };
   /** Everything that must be the same when the run is continued. */
   readonly description: unknown;
+  /** The caller's, kept and not compared. */
+  readonly notes: unknown;
   readonly versions: Readonly<Record<string, string>>;
 }
 

@@ -21,6 +21,7 @@ export type RunEvent =
       readonly learningRate: number;
       readonly privacy: { readonly noiseMultiplier: number; readonly epsilon: number; readonly delta: number };
     }
+  | { readonly kind: 'resumed'; readonly step: number; readonly steps: number; readonly lostSteps: number }
   | StepEvent
   | { readonly kind: 'evaluation'; readonly name: string; readonly done: number; readonly users: number }
   | { readonly kind: 'saved'; readonly folder: string };

@@ -5,7 +5,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { Batch, SequenceDataset } from '../../data';
 import type { SequentialTransformer } from '../../models/sequential-transformer';
 import { adam, linearWarmupDecay } from '../../optim';
-import { type PlainEngine, PrivacyEngine } from '../../privacy';
+import { type Checkpoint, type PlainEngine, PrivacyEngine } from '../../privacy';
 import { tidy } from '../../tensor';
 import type { Role, StepEvent } from './events';
 
@@ -19,17 +19,20 @@ export interface FitOptions {
   readonly onStep: (event: StepEvent) => void;
   /** Ends training after the logical step at hand. */
   readonly signal?: AbortSignal;
+  /** Called when the engine is attached: goes on where a checkpoint says, and keeps the run in it. */
+  readonly checkpoint?: () => Checkpoint;
 }
 
 export interface Fitted {
-  /** Logical steps taken. */
-  readonly steps: number;
+  /** Whether `signal` ended it with steps to come. */
+  readonly interrupted: boolean;
+  /** Of the steps that were taken here; 0 for none. */
   readonly secondsPerEpoch: number;
 }
 
 /**
  * Trains `model` to the last planned step, or to the first one after `signal`. The rate rises over the first fifth of the steps and falls to
- * 0 over the rest (paper, section 5). The engine is detached at the end, whatever happens.
+ * 0 over the rest (paper, section 5). The engine is detached at the end, whatever happens, and its checkpoint is closed.
  *
  * @throws ERR_NOT_FINITE when the rate was too high, and what the engine throws.
  */
@@ -39,14 +42,19 @@ export async function fit(
   train: SequenceDataset,
   options: FitOptions,
 ): Promise<Fitted> {
-  const { role, steps, epochs, learningRate, weightDecay, onStep, signal } = options;
+  const { role, steps, epochs, learningRate, weightDecay, onStep, signal, checkpoint } = options;
   const schedule = linearWarmupDecay({ steps });
   const adamOptimizer = adam(model.parameters(), { lr: learningRate * schedule(0), weightDecay });
   const optimizer = engine.attach(adamOptimizer);
-  const began = performance.now();
-  const seconds = (): number => (performance.now() - began) / 1000;
   let [lossSum, samples] = [0, 0];
+  let began = performance.now();
+  let from = 0;
+  const seconds = (): number => (performance.now() - began) / 1000;
   try {
+    const kept = checkpoint?.();
+    from = engine.steps;
+    optimizer.lr = learningRate * schedule(from);
+    began = performance.now();
     for (const batch of engine.batches<Batch>(train)) {
       tidy(() => {
         const loss = model.loss(batch);
@@ -74,10 +82,11 @@ export async function fit(
       await setImmediate();
       if (signal?.aborted === true) break;
     }
+    kept?.close();
   } finally {
     engine.detach();
     adamOptimizer.dispose();
   }
-  const epochsDone = (engine.steps * epochs) / steps;
-  return { steps: engine.steps, secondsPerEpoch: seconds() / epochsDone };
+  const epochsDone = ((engine.steps - from) * epochs) / steps;
+  return { interrupted: engine.remainingSteps > 0, secondsPerEpoch: epochsDone === 0 ? 0 : seconds() / epochsDone };
 }

@@ -1,6 +1,7 @@
 // The recommender as a whole job: train, load, recommend, evaluate.
 
 export { type Row, type RowName } from './compare';
+export { canResume } from './keeping';
 export type { OnEvent, Role, RunEvent, StepEvent } from './events';
 export { defaultBatchSize, defaultLearningRate, DEFAULTS, type RecommenderOptions } from './options';
 export { type Recommendation, Recommender } from './recommender';

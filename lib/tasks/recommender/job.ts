@@ -30,7 +30,7 @@ export interface Job {
  *   ERR_PRIVACY_TARGET when no noise reaches ε.
  */
 export function makeJob(options: ResolvedOptions, histories: Histories): Job {
-  const { epsilon, delta, epochs } = options;
+  const { epsilon, delta, epochs, recoverySteps } = options;
   const split = histories.interactions.split();
   const records = split.train.length;
   const sampler = poisson({
@@ -43,7 +43,7 @@ export function makeJob(options: ResolvedOptions, histories: Histories): Job {
   const clip = normalize({ maxGradNorm: 1 });
   const histogram = frequencies.privateHistogram({ noiseMultiplier: histogramNoise(epsilon) });
   const items = options.reAttention ? { frequencies: histogram } : {};
-  const engine = new PrivacyEngine(model, { records, epochs, target, sampler, clip, ...items });
+  const engine = new PrivacyEngine(model, { records, epochs, recoverySteps, target, sampler, clip, ...items });
   return { options, histories, split, sampler, steps, learningRate, model, engine };
 }
 

@@ -15,6 +15,8 @@ export interface RecommenderOptions {
   /** Default min(1e-6, N^-1.1) for N users. */
   readonly delta?: number;
   readonly epochs?: number;
+  /** Steps that the noise pays for beyond the planned ones, for those that a crash loses. Default 0. */
+  readonly recoverySteps?: number;
   /** Expected users a step. */
   readonly batchSize?: number;
   /** Highest rate of the schedule. Default {@link defaultLearningRate}. */
@@ -56,6 +58,7 @@ export const DEFAULTS = {
   common: {
     minActions: 5,
     epsilon: 8,
+    recoverySteps: 0,
     weightDecay: 0,
     dim: 64,
     blocks: 2,
@@ -105,12 +108,13 @@ export function resolveOptions(options: RecommenderOptions): ResolvedOptions {
   const own = { epochs: usual, maxLength: longest, dropout: share, plain };
   const short = options.quick === true ? { epochs: DEFAULTS.quick.epochs, plain: DEFAULTS.quick.plain } : {};
   const resolved = { ...DEFAULTS.common, ...own, ...short, ...options };
-  const { epsilon, delta, epochs, batchSize, learningRate, weightDecay, minActions, targets } = resolved;
+  const { epsilon, delta, epochs, batchSize, learningRate, weightDecay, minActions, targets, recoverySteps } = resolved;
   const { dim, blocks, heads, maxLength, dropout, seed } = resolved;
   const name = 'train recommender';
   check.positive(name, { epsilon });
   if (delta !== undefined) check.between(name, { delta }, 0, 1);
   check.positive(name, { epochs });
+  check.integer(name, { recoverySteps });
   if (batchSize !== undefined) check.integer(name, { batchSize }, 1);
   if (learningRate !== undefined) check.positive(name, { learningRate });
   check.notNegative(name, { weightDecay });

@@ -29,8 +29,14 @@ export class Reporter {
     this.tell({ kind: 'warning', message });
   };
 
-  spent({ epsilon, delta, noiseMultiplier, steps, accountant }: PrivacySpent): void {
-    this.log?.write({ event: 'privacy', epsilon, delta, noiseMultiplier, steps, accountant });
+  /** A log that goes on: steps after this one that stand before this line were lost. */
+  resumed(step: number, steps: number, lostSteps: number): void {
+    this.log?.write({ event: 'resumed', step, lostSteps });
+    this.tell({ kind: 'resumed', step, steps, lostSteps });
+  }
+
+  spent({ epsilon, delta, noiseMultiplier, steps, lostSteps, accountant }: PrivacySpent): void {
+    this.log?.write({ event: 'privacy', epsilon, delta, noiseMultiplier, steps, lostSteps, accountant });
   }
 
   accuracy(rows: readonly Row[]): void {

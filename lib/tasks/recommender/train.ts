@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 
 import { native } from '../../native';
-import { PlainEngine, type PrivacySpent, privacyStatement } from '../../privacy';
+import { type Checkpoint, PlainEngine, type PrivacySpent, privacyStatement } from '../../privacy';
 import { MetricsLog } from '../../report/metrics-log';
 import { baselines, measure, type Row } from './compare';
 import { loadHistories } from './data';
@@ -12,13 +12,24 @@ import { fit, type FitOptions } from './fit';
 import { announce, describe, type Job, makeJob, newModel } from './job';
 import { type RecommenderOptions, resolveOptions } from './options';
 import { Reporter } from './reporter';
+import { keepIn, type Keeping, openCheckpoint, storedOptions } from './keeping';
 import { makeRunFolder, refuseOccupied, RUN_FILES, writeRun } from './run-folder';
 
 const UNIT = "one user's whole history";
 
 export interface RunControl {
-  /** Folder for weights, configuration, statement and metrics; must not hold anything. Default: nothing is written. */
+  /**
+   * Folder for weights, configuration, statement and metrics; must not hold anything. While the run lasts it holds a checkpoint, too,
+   * which an interrupted run leaves there. Default: nothing is written.
+   */
   readonly out?: string;
+  /**
+   * `true`: go on with the run in `out`, with its options; what is given beside them must be the same. `'auto'`: go on if it holds a
+   * run that is not finished, else begin one. Default false.
+   */
+  readonly resume?: boolean | 'auto';
+  /** Steps between two saved states. Default: a twentieth of the planned ones. */
+  readonly checkpointEvery?: number;
   readonly onEvent?: OnEvent;
   /** Ends the run after the step at hand; what was trained so far is saved with what it cost. */
   readonly signal?: AbortSignal;
@@ -41,25 +52,28 @@ export interface RecommenderReport {
  * Trains a private sequential recommender and compares it with baselines. Nothing is written before options, data and plan have
  * been accepted.
  *
- * @throws ERR_INVALID_ARGUMENT, ERR_DATA_FORMAT, ERR_RUN_FOLDER, ERR_PRIVACY_TARGET; ERR_LIBTORCH_NOT_FOUND, ERR_PLATFORM; ERR_NOT_FINITE when the learning rate was too high.
+ * @throws ERR_INVALID_ARGUMENT, ERR_DATA_FORMAT, ERR_RUN_FOLDER, ERR_PRIVACY_TARGET; ERR_LIBTORCH_NOT_FOUND, ERR_PLATFORM; ERR_NOT_FINITE when the learning rate was too high;
+ *   ERR_CHECKPOINT_NOT_FOUND, _DAMAGED, _MISMATCH, _BUSY, _WRITE.
  * @example const { privacy, rows } = await trainRecommender({ data: 'ratings.dat', epsilon: 8 }, { out: 'model' });
  */
 export async function trainRecommender(
   options: RecommenderOptions = {},
-  { out, onEvent = () => undefined, signal }: RunControl = {},
+  { out, resume = false, checkpointEvery, onEvent = () => undefined, signal }: RunControl = {},
 ): Promise<RecommenderReport> {
-  const resolved = resolveOptions(options);
-  if (out !== undefined) await refuseOccupied(out);
+  const keeping = keepIn(out, resume, checkpointEvery);
+  const wanted = keeping?.going === true ? { ...storedOptions(keeping), ...given(options) } : options;
+  const resolved = resolveOptions(wanted);
+  if (out !== undefined && keeping?.going !== true) await refuseOccupied(out);
   native(); // where LibTorch is missing, that is said before a large file is read
   const job = makeJob(resolved, await loadHistories(resolved));
   let log: MetricsLog | null = null;
   try {
     announce(job, onEvent);
-    if (out !== undefined) {
-      await makeRunFolder(out);
-      log = new MetricsLog(join(out, RUN_FILES.metrics));
+    if (keeping !== null) {
+      if (!keeping.going) await makeRunFolder(keeping.out);
+      log = new MetricsLog(join(keeping.out, RUN_FILES.metrics), { append: keeping.going });
     }
-    return await run(job, out ?? null, new Reporter(log, onEvent), signal);
+    return await run(job, keeping, wanted, new Reporter(log, onEvent), signal);
   } finally {
     log?.close();
     job.engine.close();
@@ -67,22 +81,33 @@ export async function trainRecommender(
   }
 }
 
-async function run(job: Job, out: string | null, reporter: Reporter, signal?: AbortSignal): Promise<RecommenderReport> {
+async function run(
+  job: Job,
+  keeping: Keeping | null,
+  wanted: RecommenderOptions,
+  reporter: Reporter,
+  signal?: AbortSignal,
+): Promise<RecommenderReport> {
   const { options, histories, split, model, engine } = job;
-  const { steps, secondsPerEpoch } = await fit(
-    model,
-    engine,
-    split.train,
-    fitOptions(job, 'private', reporter, signal),
-  );
+  const out = keeping?.out ?? null;
+  let checkpoint: Checkpoint | null = null;
+  const open = (): Checkpoint => {
+    checkpoint = openCheckpoint(keeping as Keeping, job, wanted);
+    if (checkpoint.resumedAt !== null) reporter.resumed(engine.steps, job.steps, engine.lostSteps);
+    return checkpoint;
+  };
+  const { interrupted, secondsPerEpoch } = await fit(model, engine, split.train, {
+    ...fitOptions(job, 'private', reporter, signal),
+    ...(keeping === null ? {} : { checkpoint: open }),
+  });
   const privacy = engine.privacySpent();
   reporter.spent(privacy);
   if (out !== null) {
     // Before any evaluation: what was paid for is safe first.
     await writeRun(out, model, describe(job), privacyStatement(engine, { unit: UNIT, notCovered: uncovered(job) }));
+    if (!interrupted) (checkpoint as Checkpoint | null)?.remove(); // the statement beside the weights says what it said
     reporter.tell({ kind: 'saved', folder: out });
   }
-  const interrupted = steps < job.steps;
   const rows: Row[] = [];
   if (!interrupted) {
     rows.push(measure('private', model, split.test, reporter.tell));
@@ -101,11 +126,16 @@ async function trainPlain(job: Job, reporter: Reporter, signal?: AbortSignal): P
   const model = newModel(options, job.model.itemCount);
   const engine = new PlainEngine(model, { records: split.train.length, epochs: options.epochs, sampler });
   try {
-    const { steps } = await fit(model, engine, split.train, fitOptions(job, 'plain', reporter, signal));
-    return steps < job.steps ? null : measure('plain', model, split.test, reporter.tell);
+    const { interrupted } = await fit(model, engine, split.train, fitOptions(job, 'plain', reporter, signal));
+    return interrupted ? null : measure('plain', model, split.test, reporter.tell);
   } finally {
     model.dispose();
   }
+}
+
+/** Options that were said: one that is undefined leaves the stored one. */
+function given(options: RecommenderOptions): RecommenderOptions {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
 
 function fitOptions(

@@ -23,7 +23,7 @@ test('train ends with one JSON object whose names are a promise, and progress st
   const json = lastJson(ended);
   expect(Object.keys(json)).toEqual(
     expect.arrayContaining([
-      ...['epsilon', 'delta', 'noiseMultiplier', 'steps', 'hitAt10', 'ndcgAt10'],
+      ...['epsilon', 'delta', 'noiseMultiplier', 'steps', 'lostSteps', 'hitAt10', 'ndcgAt10'],
       ...['popularityHitAt10', 'markovHitAt10', 'secondsPerEpoch', 'peakRssMb'],
     ]),
   );
@@ -84,4 +84,54 @@ test.each([
   expect(JSON.parse(readFileSync(join(home, out, 'privacy.json'), 'utf8'))).toMatchObject({ epsilon: json.epsilon });
   const recommended = await phantomgrad(['recommend', out, '--history', 'i1', '--top', '1', '--json']);
   expect(lastJson(recommended).recommendations).toHaveLength(1);
+});
+
+test('a run that was interrupted goes on with --resume, and ends with the run folder and the fields of any other', async () => {
+  let sent = false;
+  const stopped = await phantomgrad(train('--epochs', '3', '--out', 'parts', '--json', '--checkpoint-every', '2'), {
+    onError: (child, stderr) => {
+      if (sent || !stderr.includes('Step 1 of')) return;
+      sent = true;
+      child.kill('SIGINT');
+    },
+  });
+  expect(stopped.code).toBe(130);
+  expect(stopped.stderr).toContain('--resume parts');
+  expect(readdirSync(join(home, 'parts'))).toContain('checkpoint');
+  const refused = await phantomgrad(['train', 'recommender', '--resume', 'parts', '--dim', '4']);
+  expect(refused).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/\[ERR_CHECKPOINT_MISMATCH\][^]*dim: 8 in the checkpoint, 4 now/),
+  });
+  const ended = await phantomgrad(['train', 'recommender', '--resume', 'parts', '--json']);
+  expect(ended.stderr).toMatch(/Resumed after step \d of 9/);
+  expect(ended.code).toBe(0);
+  expect(lastJson(ended)).toMatchObject({ steps: 9, lostSteps: 0, out: 'parts', markovHitAt10: 1 });
+  expect(readdirSync(join(home, 'parts')).sort()).toEqual([
+    'config.json',
+    'metrics.jsonl',
+    'model.safetensors',
+    'privacy.json',
+  ]);
+  const again = await phantomgrad(['train', 'recommender', '--resume', 'parts']);
+  expect(again).toMatchObject({ code: 2, stderr: expect.stringContaining('[ERR_CHECKPOINT_NOT_FOUND] parts') });
+});
+
+test('--resume auto finds the newest run that waits, also after a kill, and charges what was lost', async () => {
+  let sent = false;
+  const killed = await phantomgrad(train('--epochs', '60', '--checkpoint-every', '3'), {
+    onError: (child, stderr) => {
+      if (sent || !stderr.includes('Step 1 of')) return;
+      sent = true;
+      setTimeout(() => child.kill('SIGKILL'), 300);
+    },
+  });
+  expect(killed.code).toBeNull();
+  const ended = await phantomgrad(['train', 'recommender', '--resume', 'auto', '--json']);
+  expect(ended.code).toBe(0);
+  const { steps, lostSteps, out } = lastJson(ended) as { steps: number; lostSteps: number; out: string };
+  expect(out).toMatch(/^runs.recommender-/);
+  expect(steps + lostSteps).toBe(180);
+  expect(lostSteps).toBeGreaterThanOrEqual(0);
+  expect(lostSteps).toBeLessThanOrEqual(3);
 });

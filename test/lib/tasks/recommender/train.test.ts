@@ -119,7 +119,7 @@ test('a signal ends the run after the step at hand: saved, with what was spent a
   expect(report).toMatchObject({ interrupted: true, rows: [], privacy: { steps: 2 } });
   expect(report.privacy.epsilon).toBeGreaterThan(0);
   expect(report.privacy.epsilon).toBeLessThan(4.9);
-  expect(entries(out)).toEqual(['config.json', 'metrics.jsonl', 'model.safetensors', 'privacy.json']);
+  expect(entries(out)).toEqual(['checkpoint', 'config.json', 'metrics.jsonl', 'model.safetensors', 'privacy.json']);
   const recommender = await Recommender.load(out);
   expect(recommender.privacy).toMatchObject({ epsilon: report.privacy.epsilon });
   expect(recommender.recommend(['i1'], { top: 1 })).toHaveLength(1);
