@@ -118,7 +118,7 @@ describe('refused', () => {
     const attempt = (file: string): Promise<unknown> =>
       trainRecommender({ data: path(file) }, { out: waiting(), resume: true });
     const mismatch = (message: RegExp): object =>
-      ({ code: 'ERR_CHECKPOINT_MISMATCH', message: expect.stringMatching(message) }) as object;
+      ({ code: 'ERR_CHECKPOINT_MISMATCH', message: expect.stringMatching(message) });
     await expect(attempt('more.csv')).rejects.toMatchObject(mismatch(/\n {2}data: "/));
     await expect(attempt('names.csv')).rejects.toMatchObject(mismatch(/configuration\.itemIds/));
   });
