@@ -125,8 +125,14 @@ Exit codes: 0 done, 1 failure, 2 bad input (nothing was written), 130 interrupte
     .action(async (_flags: Flags, command: Command) => {
       const { config } = command.opts<Flags>();
       if (config !== undefined) applyConfigFile(command, config);
-      await run(command.opts<Flags>());
+      await run(said(command));
     });
+}
+
+/** Options that were given: a default must not contradict what a resumed run remembers. */
+function said(command: Command): Flags {
+  const all = Object.entries(command.opts());
+  return Object.fromEntries(all.filter(([name]) => command.getOptionValueSource(name) !== 'default'));
 }
 
 async function run(flags: Flags): Promise<void> {

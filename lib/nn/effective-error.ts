@@ -1,5 +1,7 @@
 // What Re-Attention must know of the noise in the weights: an engine produces it, a model accepts it.
 
+import type { NoiseVariance } from './noise-variance';
+
 /**
  * How often items occur, and why telling the model does not leak: raw counts of private data are not among the
  * choices.
@@ -42,6 +44,8 @@ export interface AcceptsEffectiveError {
   readonly usesEffectiveError: boolean;
   /** `null` switches the correction off. @throws ERR_INVALID_ARGUMENT for frequencies of another vocabulary. */
   setEffectiveError(error: EffectiveError | null): void;
+  /** What the model has made of it so far, for a checkpoint; null before anything was told. */
+  noiseVariance?: NoiseVariance | null;
   /** After every private update, for models that add up the noise themselves. */
   addNoise(step: NoiseStep): void;
 }

@@ -12,6 +12,14 @@ import type { Ledger } from './ledger';
 import type { NoiseSource } from './noise-source';
 import type { DpPlan } from './plan';
 
+/** What a checkpoint keeps of it, as JSON. */
+export interface ErrorFeedState {
+  /** Of a histogram that was released; null for none. */
+  readonly released: readonly number[] | null;
+  /** What the model had made of the noise; null for a model that makes nothing of it. */
+  readonly variance: { readonly weight: number; readonly rows: readonly number[] } | null;
+}
+
 export class ErrorFeed {
   readonly #model: AcceptsEffectiveError | null;
   readonly #given: Frequencies;
@@ -54,10 +62,11 @@ export class ErrorFeed {
    * Counts the data the first time that it is seen: paid before it is released, and told to the model.
    *
    * @param maxLength  Inputs that the model reads of a record; with the item after them, all that training sees of it.
+   * @returns Whether anything was released.
    * @throws ERR_INVALID_ARGUMENT for data that have no items, or more or fewer records than the plan.
    */
-  see(data: { readonly length: number }, maxLength = Infinity): void {
-    if (this.#known !== null || this.#given.provenance !== 'privateHistogram') return;
+  see(data: { readonly length: number }, maxLength = Infinity): boolean {
+    if (this.#known !== null || this.#given.provenance !== 'privateHistogram') return false;
     const { plan } = this;
     const records = itemRecords(data);
     if (data.length !== plan.records) {
@@ -65,10 +74,38 @@ export class ErrorFeed {
     }
     // A vocabulary that does not fit is refused before anything is paid.
     this.#tell({ provenance: 'uniform', probability: new Float64Array(records.itemCount + 1).fill(1) });
-    this.ledger.charge(gaussian(this.#given.noiseMultiplier));
+    const event = gaussian(this.#given.noiseMultiplier);
+    if (this.ledger.charged(event) > 0) {
+      // Broken off between paying and saving. The plan has paid for one histogram, and a second one would exceed the target.
+      this.#known = { provenance: 'uniform', probability: null };
+      this.#tell(this.#known);
+      process.emitWarning(LOST_HISTOGRAM, 'PhantomgradWarning');
+      return false;
+    }
+    this.ledger.charge(event);
     const probability = noisyDocumentFrequency(records, this.#given, this.noise, maxLength + 1);
     this.#known = { provenance: 'privateHistogram', probability };
     this.#tell(this.#known);
+    return true;
+  }
+
+  state(): ErrorFeedState {
+    const variance = this.#model?.noiseVariance ?? null;
+    return {
+      released: this.#known?.provenance === 'privateHistogram' ? [...(this.#known.probability ?? [])] : null,
+      variance: variance === null ? null : { weight: variance.weight, rows: [...variance.rows] },
+    };
+  }
+
+  /** Goes on where `state` was taken: what was released is not released again. */
+  restore({ released, variance }: ErrorFeedState): void {
+    if (released !== null) {
+      this.#known = { provenance: 'privateHistogram', probability: Float64Array.from(released) };
+      this.#tell(this.#known);
+    }
+    if (variance !== null && this.#model !== null) {
+      this.#model.noiseVariance = { weight: variance.weight, rows: Float64Array.from(variance.rows) };
+    }
   }
 
   /** After a private update. */
@@ -101,6 +138,10 @@ function accepting(model: TrainableModel): AcceptsEffectiveError | null {
     ? (candidate as AcceptsEffectiveError)
     : null;
 }
+
+const LOST_HISTOGRAM =
+  'the histogram of items was paid for and lost when the run was broken off. It is not released a second time: Re-Attention goes on ' +
+  'as if all items were equally frequent, and corrects next to nothing.';
 
 let warned = false;
 

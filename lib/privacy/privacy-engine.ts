@@ -95,7 +95,7 @@ export class PrivacyEngine extends StepEngine {
 
   /** See {@link StepEngine.batches}; the first call releases the private histogram of the plan, if it has one. */
   override batches<B extends PhysicalBatch>(data: PackableData<B>): Generator<Sampled<B>, void, void> {
-    this.#error.see(data, this.model.packing?.().maxLength);
+    if (this.#error.see(data, this.model.packing?.().maxLength)) this.#checkpoint?.save();
     return super.batches(data);
   }
 
@@ -152,7 +152,10 @@ export class PrivacyEngine extends StepEngine {
         optimizer: (operation) => this.attachedOptimizer(operation),
         steps: () => this.steps,
         remainingSteps: () => this.remainingSteps,
-        state: () => ({ maxGradNorm: isAdaptive(this.clip) ? this.clip.maxGradNorm : null, engine: null }),
+        state: () => ({
+          maxGradNorm: isAdaptive(this.clip) ? this.clip.maxGradNorm : null,
+          error: this.#error.state(),
+        }),
         restore: (saved, load) => this.#restore(saved, load),
       },
       folder,
@@ -245,8 +248,9 @@ export class PrivacyEngine extends StepEngine {
     this.#checkpoint?.stepped();
   }
 
-  #restore({ step, maxGradNorm }: SavedState, load: () => void): void {
+  #restore({ step, maxGradNorm, error }: SavedState, load: () => void): void {
     this.continueAt(step, load);
+    this.#error.restore(error);
     if (maxGradNorm !== null) this.#moving.continueAt(maxGradNorm);
   }
 }

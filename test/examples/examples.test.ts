@@ -51,7 +51,7 @@ function runExample(name: string, shorter: Readonly<Record<string, string>> = {}
 }
 
 test('every example is run below', () => {
-  expect(readdirSync(examples).sort()).toEqual(['custom-model.mts', 'recommender.mts']);
+  expect(readdirSync(examples).sort()).toEqual(['custom-model.mts', 'recommender.mts', 'resume.mts']);
 });
 
 test('the dozen lines of the README are the example, and they train a recommender', () => {
@@ -74,6 +74,14 @@ test('the scalar of that model may go through perSample as well; used bare it is
     runExample('custom-model.mts', { 'nn.affine(scores, this.temperature)': how, 'steps: 60': 'steps: 2' });
   expect(scaled('scores.mul(nn.perSample(this.temperature, scores.shape[0]))')()).toContain('epsilon');
   expect(scaled('scores.mul(this.temperature)')).toThrow(/ERR_NO_GRADIENT_RULE/);
+});
+
+test('a run that is killed and started again goes on, with the lost steps paid for', () => {
+  const crash = { 'checkpoint.close();': '', 'tidy(() =>': 'if (engine.steps === 7) process.exit();\n  tidy(() =>' };
+  expect(runExample('resume.mts', crash)).toContain('begins after step 0 of 20; 0 were lost');
+  const printed = runExample('resume.mts');
+  expect(printed).toMatch(/begins after step 5 of 20; [23] were lost/);
+  expect(JSON.parse(printed.trimEnd().split('\n').at(-1) as string)).toMatchObject({ steps: 20 });
 });
 
 test('the commands of the README run in the order in which they are printed', () => {

@@ -59,7 +59,7 @@ export interface CheckpointHost {
   steps(): number;
   remainingSteps(): number;
   /** C where it moves, and what else is not in the parameters. */
-  state(): { readonly maxGradNorm: number | null; readonly engine: unknown };
+  state(): Pick<SavedState, 'maxGradNorm' | 'error'>;
   /** Takes all of this over; `load` writes the parameters in place. */
   restore(saved: SavedState, load: () => void): void;
 }

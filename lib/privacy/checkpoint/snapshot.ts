@@ -7,6 +7,7 @@ import { PhantomgradError, raise } from '../../errors';
 import { createFolderSync, type FolderContent, removeFolderSync } from '../../files';
 import type { Tensor } from '../../tensor';
 import { decodeTensors } from '../../tensor';
+import type { ErrorFeedState } from '../error-feed';
 import type { LedgerRecord } from '../ledger';
 import { hash } from './ledger-file';
 
@@ -35,8 +36,8 @@ export interface SavedState {
   readonly optimizer: { readonly steps: number; readonly lr: number; readonly layout: 'parameters' | 'arena' | null };
   /** C of the step at hand, where it moves. */
   readonly maxGradNorm: number | null;
-  /** What the engine knows beside the parameters. */
-  readonly engine: unknown;
+  /** What a model with Re-Attention was told, and what it has made of it. */
+  readonly error: ErrorFeedState;
   readonly sampler: {
     readonly kind: string;
     readonly batchSize: number;

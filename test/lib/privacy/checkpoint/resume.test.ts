@@ -4,7 +4,15 @@ import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { loadWeights } from '../../../../lib/models';
-import { abadi, adaptive, external, poisson, privacyStatement, readCheckpoint } from '../../../../lib/privacy';
+import {
+  abadi,
+  adaptive,
+  external,
+  frequencies,
+  poisson,
+  privacyStatement,
+  readCheckpoint,
+} from '../../../../lib/privacy';
 import { noGrad } from '../../../../lib/tensor';
 import { histories as engineData, smallModel, weights } from '../fixture';
 import { fresh, kill, open, type Run } from './fixture';
@@ -198,4 +206,63 @@ test('a removed checkpoint is gone, and the folder can hold another run', () => 
   const next = open(folder);
   expect(next.checkpoint.resumedAt).toBeNull();
   next.checkpoint.close();
+});
+
+describe('with Re-Attention', () => {
+  const plan = { frequencies: frequencies.privateHistogram({ noiseMultiplier: 7 }) };
+  const attentive = () => smallModel({ reAttention: { error: 'tracked' } });
+  const histograms = ({ engine }: Run): number =>
+    engine.ledger.charged({ kind: 'gaussian', noiseMultiplier: 7, count: 1 });
+
+  test('a resumed run goes on with the frequencies and variances that it had, and releases no second histogram', () => {
+    const folder = fresh();
+    const first = open(folder, plan, {}, attentive());
+    first.train(5);
+    first.checkpoint.close();
+    const second = open(folder, plan, {}, attentive());
+    expect(second.model.noiseVariance).toEqual(first.model.noiseVariance);
+    expect(second.model.noiseVariance?.weight).toBeGreaterThan(0);
+    second.train();
+    second.checkpoint.close();
+    expect([histograms(second), second.engine.steps]).toEqual([1, 12]);
+    expect(readCheckpoint(folder).ledger).toEqual(second.engine.ledger.toJSON());
+  });
+
+  test('the histogram is saved as soon as it is released: a crash in the first step does not lose it', () => {
+    const folder = fresh();
+    const first = open(folder, plan, {}, smallModel({ reAttention: true }));
+    first.train(1);
+    kill(first);
+    const second = open(folder, plan, {}, smallModel({ reAttention: true }));
+    expect(second.engine).toMatchObject({ steps: 0, lostSteps: 1 });
+    expect(second.model.noiseVariance).toEqual(first.model.noiseVariance);
+    second.train(1);
+    expect(histograms(second)).toBe(1);
+    kill(second);
+  });
+
+  test('one that was lost between paying and saving is not paid for again, and that is said', () => {
+    const folder = fresh();
+    const first = open(folder, plan, {}, attentive());
+    const save = jest.spyOn(first.checkpoint, 'save').mockImplementation(() => {
+      throw new Error('killed');
+    });
+    expect(() => first.train(1)).toThrow('killed');
+    save.mockRestore();
+    kill(first);
+    const warning = jest.spyOn(process, 'emitWarning').mockImplementation();
+    const second = open(folder, plan, {}, attentive());
+    expect(second.train()).toBe(12);
+    second.checkpoint.close();
+    expect(warning).toHaveBeenCalledWith(expect.stringContaining('paid for and lost'), 'PhantomgradWarning');
+    warning.mockRestore();
+    expect([histograms(second), second.engine.lostSteps]).toEqual([1, 0]);
+  });
+
+  test('other frequencies are refused', () => {
+    const folder = fresh();
+    kill(open(folder, plan, {}, attentive()));
+    const other = { frequencies: frequencies.privateHistogram({ noiseMultiplier: 8 }) };
+    expect(() => open(folder, other, {}, attentive())).toThrow(/plan\.frequencies\.noiseMultiplier: 7 .* 8 now/);
+  });
 });
