@@ -1,12 +1,6 @@
 // Checkpoints of private training.
 
-export {
-  Checkpoint,
-  type CheckpointHost,
-  type CheckpointOptions,
-  type CheckpointSummary,
-  hasCheckpoint,
-  readCheckpoint,
-} from './checkpoint';
+export { Checkpoint, type CheckpointOptions, type CheckpointSummary, readCheckpoint } from './checkpoint';
 export type { Fingerprinted } from './description';
 export type { SavedState } from './snapshot';
+export { type CheckpointHost, hasCheckpoint } from './start';

@@ -1,6 +1,6 @@
 // The folder of a run: weights, configuration, privacy statement and metrics, complete or recognisably not.
 
-import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { PhantomgradError, raise } from '../../errors';
@@ -18,6 +18,8 @@ export const RUN_FILES = {
   privacy: 'privacy.json',
   metrics: 'metrics.jsonl',
 } as const;
+
+const UNBEGUN: readonly string[] = [RUN_FILES.metrics, 'checkpoint.part'];
 
 /** config.json without what the model says itself. */
 export type RunDescription = Omit<RunConfig, 'model_type' | 'architectures' | 'model'>;
@@ -41,6 +43,13 @@ export async function refuseOccupied(folder: string): Promise<void> {
   if (names.length === 0) return;
   const what = names.includes(RUN_FILES.config) ? 'holds another run' : `is not empty (${names[0]} …)`;
   raise('ERR_RUN_FOLDER', `${folder}: ${what}. Choose a folder that does not exist, or remove this one.`);
+}
+
+/** Clears a folder in which a run was killed before its first saved state: nothing of the data was released there. */
+export async function clearUnbegun(folder: string): Promise<void> {
+  const names = await readdir(folder).catch(() => []);
+  if (!names.includes(RUN_FILES.metrics) || names.some((name) => !UNBEGUN.includes(name))) return;
+  for (const name of names) await rm(join(folder, name), { recursive: true });
 }
 
 /** Makes the folder. @throws ERR_RUN_FOLDER when it holds anything or cannot be made. */

@@ -13,7 +13,7 @@ import { announce, describe, type Job, makeJob, newModel } from './job';
 import { type RecommenderOptions, resolveOptions } from './options';
 import { Reporter } from './reporter';
 import { keepIn, type Keeping, openCheckpoint, storedOptions } from './keeping';
-import { makeRunFolder, refuseOccupied, RUN_FILES, writeRun } from './run-folder';
+import { clearUnbegun, makeRunFolder, refuseOccupied, RUN_FILES, writeRun } from './run-folder';
 
 const UNIT = "one user's whole history";
 
@@ -63,7 +63,10 @@ export async function trainRecommender(
   const keeping = keepIn(out, resume, checkpointEvery);
   const wanted = keeping?.going === true ? { ...storedOptions(keeping), ...given(options) } : options;
   const resolved = resolveOptions(wanted);
-  if (out !== undefined && keeping?.going !== true) await refuseOccupied(out);
+  if (out !== undefined && keeping?.going !== true) {
+    if (resume === 'auto') await clearUnbegun(out);
+    await refuseOccupied(out);
+  }
   native(); // where LibTorch is missing, that is said before a large file is read
   const job = makeJob(resolved, await loadHistories(resolved));
   let log: MetricsLog | null = null;

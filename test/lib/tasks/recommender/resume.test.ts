@@ -1,6 +1,6 @@
 // A run that was stopped and goes on: same folder, same promise, nothing released without being paid for.
 
-import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 
 import { Recommender, trainRecommender, type RecommenderOptions, type RunControl } from '../../../../lib/tasks';
 import { readCheckpoint } from '../../../../lib/privacy';
@@ -91,6 +91,18 @@ test('auto begins where nothing waits, and goes on where something does', async 
   const report = await trainRecommender(small(data), { out: path('auto'), resume: 'auto' });
   expect(report.privacy.steps).toBe(6);
   expect(entries(path('auto'))).toEqual(files);
+});
+
+test('auto begins again where a run was killed before its first saved state, and leaves every other folder alone', async () => {
+  mkdirSync(path('unbegun', 'checkpoint.part'), { recursive: true });
+  writeFileSync(path('unbegun', 'metrics.jsonl'), '{}');
+  writeFileSync(path('unbegun', 'mine.txt'), 'mine');
+  const attempt = (): Promise<unknown> => trainRecommender(small(data), { out: path('unbegun'), resume: 'auto' });
+  await expect(attempt()).rejects.toMatchObject({ code: 'ERR_RUN_FOLDER' });
+  expect(entries(path('unbegun'))).toEqual(['checkpoint.part', 'metrics.jsonl', 'mine.txt']);
+  rmSync(path('unbegun', 'mine.txt'));
+  await attempt();
+  expect(entries(path('unbegun'))).toEqual(files);
 });
 
 describe('refused', () => {
