@@ -47,7 +47,7 @@ export async function refuseOccupied(folder: string): Promise<void> {
 
 /** Clears a folder in which a run was killed before its first saved state: nothing of the data was released there. */
 export async function clearUnbegun(folder: string): Promise<void> {
-  const names = await readdir(folder).catch(() => []);
+  const names = await readdir(folder).catch((): string[] => []);
   if (!names.includes(RUN_FILES.metrics) || names.some((name) => !UNBEGUN.includes(name))) return;
   for (const name of names) await rm(join(folder, name), { recursive: true });
 }
