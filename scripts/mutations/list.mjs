@@ -2,6 +2,7 @@
 
 const OPS = ['test/csrc/ops', 'test/lib/kernels'];
 const PRIVACY = ['test/lib/privacy'];
+const CHECKPOINT = ['test/lib/privacy/checkpoint'];
 
 export const mutations = [
   {
@@ -115,5 +116,47 @@ export const mutations = [
     from: '  ++source.step;\n',
     to: '',
     tests: ['test/csrc', 'test/lib/privacy'],
+  },
+  {
+    name: 'a step is not on disk before it is charged',
+    file: 'lib/privacy/ledger.ts',
+    from: 'this.#journal?.cover(event, this.charged(event) + count);',
+    to: '',
+    tests: CHECKPOINT,
+  },
+  {
+    name: 'a resumed run forgets what had been spent',
+    file: 'lib/privacy/checkpoint/start.ts',
+    from: 'host.ledger.add(spent);',
+    to: 'host.ledger.add(snapshot.state.ledger);',
+    tests: CHECKPOINT,
+  },
+  {
+    name: 'the ledger returns one step too many at the end',
+    file: 'lib/privacy/checkpoint/journal.ts',
+    from: 'this.#reserved(event) - used.charged(event));',
+    to: 'this.#reserved(event) - used.charged(event) + 1);',
+    tests: CHECKPOINT,
+  },
+  {
+    name: 'a resumed run takes any ledger that is whole',
+    file: 'lib/privacy/checkpoint/start.ts',
+    from: 'if (!chain.hashes.includes(ledgerHead)) {',
+    to: 'if (false) {',
+    tests: CHECKPOINT,
+  },
+  {
+    name: 'a histogram that was lost is released a second time',
+    file: 'lib/privacy/error-feed.ts',
+    from: 'if (this.ledger.charged(event) > 0) {',
+    to: 'if (false) {',
+    tests: CHECKPOINT,
+  },
+  {
+    name: 'a resumed run forgets the moments of the optimizer',
+    file: 'lib/privacy/checkpoint/start.ts',
+    from: '      loadOptimizer();\n',
+    to: '',
+    tests: CHECKPOINT,
   },
 ];
