@@ -3,7 +3,7 @@
 import * as check from '../check';
 import { raise } from '../errors';
 import type { Accountant } from './accounting/accountant';
-import { checkEvent, type DpEvent, mergeEvents, sameMechanism } from './accounting/events';
+import { addEvent, checkEvent, type DpEvent, mergeEvents, sameMechanism } from './accounting/events';
 
 /** What is stored with the weights. */
 export interface LedgerRecord {
@@ -75,9 +75,11 @@ export class Ledger {
 
   /** Pays for a release; call it before the release is used. */
   charge(event: DpEvent): void {
-    const { count } = checkEvent(event);
-    this.#journal?.cover(event, this.charged(event) + count);
-    this.#events = mergeEvents([...this.#events, event]);
+    const checked = checkEvent(event);
+    this.#journal?.cover(checked, this.charged(checked) + checked.count);
+    const events = [...this.#events];
+    addEvent(events, checked);
+    this.#events = events;
   }
 
   /** Pays for everything that another record holds, such as that of a run which is continued. */

@@ -1,7 +1,7 @@
 // Where the contour of the exact accountant crosses the real axis: nearly the saddle point of e^{Λ(s) - sε}.
 
 import { type Cumulant, cumulantOf, cutIsClean, type Direction, saddlePoint } from './cumulant';
-import type { Composition } from './events';
+import type { Composition } from './composition';
 
 export interface Abscissa {
   readonly c: number;

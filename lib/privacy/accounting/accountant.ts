@@ -4,10 +4,12 @@ import * as check from '../../check';
 import { raise } from '../../errors';
 import type { DpEvent } from './events';
 
-/** Turns released events into a guarantee for add-or-remove-one neighbours. */
+/** Turns released events into a guarantee for the neighbours that the events were charged for. */
 export interface Accountant {
   /** `pld`: certified upper bound, tight to 1e-3. `rdp`: upper bound, looser. `exact`: the value itself, without proof. */
   readonly name: 'pld' | 'rdp' | 'exact';
+  /** How many records two neighbouring data sets may differ in. Absent: 1. */
+  readonly groupSize?: number;
   /**
    * The smallest ε >= 0 that the accountant can state at this δ. 0 without events.
    * @throws ERR_INVALID_ARGUMENT for δ outside (0, 1): Gaussian noise never gives δ = 0.

@@ -3,8 +3,10 @@
 import * as check from '../../check';
 import { PhantomgradError, raise } from '../../errors';
 import { type Accountant, checkDelta } from './accountant';
-import { composition, type DpEvent, poissonGaussian, withCount } from './events';
+import { composition } from './composition';
+import { type DpEvent, poissonGaussian, withCount } from './events';
 import { exactLogDelta } from './exact';
+import { largestFitting } from './largestFitting';
 import { pld } from './pld';
 import { rdp } from './rdp';
 import { increasingRoot } from './root';
@@ -18,10 +20,12 @@ export interface NoiseTarget {
   readonly targetEpsilon: number;
   /** δ at which ε is stated; between 0 and 1. */
   readonly targetDelta: number;
-  /** Probability q with which a record takes part in a step; above 0 and at most 1. */
-  readonly samplingRate: number;
+  /** Probability q with which a record takes part in a step; above 0 and at most 1. Give it with `steps`, or give `event`. */
+  readonly samplingRate?: number;
   /** Number of steps. */
-  readonly steps: number;
+  readonly steps?: number;
+  /** What all steps together release at a noise multiplier: for other samplers than Poisson's, and other neighbours. */
+  readonly event?: (noiseMultiplier: number) => DpEvent;
   /** What will state ε. Default: `pld()`. */
   readonly accountant?: Accountant;
   /** What else is released from the same data and paid from the same budget. Default: nothing. */
@@ -45,11 +49,10 @@ export interface CalibratedNoise {
  * @throws ERR_INVALID_ARGUMENT for values out of range.
  */
 export function calibrateNoise(target: NoiseTarget): CalibratedNoise {
-  const { targetEpsilon, targetDelta, samplingRate, steps, accountant = pld(), events = [] } = target;
+  const { targetEpsilon, targetDelta, accountant = pld(), events = [] } = target;
   check.positive('calibrateNoise', { targetEpsilon });
   checkDelta('calibrateNoise', targetDelta);
-  check.within('calibrateNoise', { samplingRate }, 0, 1);
-  check.integer('calibrateNoise', { steps }, 1);
+  const release = releaseOf(target);
   const fixed = accountant.epsilon(events, targetDelta);
   if (fixed >= targetEpsilon) {
     raise(
@@ -58,7 +61,7 @@ export function calibrateNoise(target: NoiseTarget): CalibratedNoise {
         `is ${targetEpsilon}. Ask for a target above ${fixed.toPrecision(4)}, or give the other releases more noise.`,
     );
   }
-  const all = (sigma: number): DpEvent[] => [...events, poissonGaussian(samplingRate, sigma, steps)];
+  const all = (sigma: number): DpEvent[] => [...events, release(sigma)];
   const epsilonAt = (sigma: number): number => accountant.epsilon(all(sigma), targetDelta);
   let sigma = firstGuess(accountant, all, targetEpsilon, targetDelta);
   for (let push = 1e-7; sigma < MOST_NOISE; push *= 4) {
@@ -75,6 +78,18 @@ export function calibrateNoise(target: NoiseTarget): CalibratedNoise {
   );
 }
 
+/** What the steps release, as a function of σ. @throws ERR_INVALID_ARGUMENT */
+function releaseOf({ samplingRate, steps, event }: NoiseTarget): (noiseMultiplier: number) => DpEvent {
+  if (event !== undefined) {
+    if (samplingRate === undefined && steps === undefined) return event;
+    return raise('ERR_INVALID_ARGUMENT', 'calibrateNoise: give either samplingRate and steps, or event.');
+  }
+  const given = { samplingRate: samplingRate as number, steps: steps as number };
+  check.within('calibrateNoise', { samplingRate: given.samplingRate }, 0, 1);
+  check.integer('calibrateNoise', { steps: given.steps }, 1);
+  return (noiseMultiplier) => poissonGaussian(given.samplingRate, noiseMultiplier, given.steps);
+}
+
 /** σ a little below or at the answer: by the accountant itself where it is cheap, else by the exact δ at the target ε. */
 function firstGuess(
   accountant: Accountant,
@@ -82,6 +97,12 @@ function firstGuess(
   epsilon: number,
   delta: number,
 ): number {
+  const { others, binned } = composition(all(1), { binned: true });
+  if (others.length > 0 || binned || accountant.groupSize !== undefined) {
+    const margin = (sigma: number): number =>
+      Math.log(epsilon) - Math.log(accountant.epsilon(all(sigma), delta) + 1e-9);
+    return solveFalling(margin, 1);
+  }
   const renyi = rdp();
   const renyiMargin = (sigma: number): number => Math.log(delta) - Math.log(renyi.delta(all(sigma), epsilon));
   if (renyiMargin(LEAST_NOISE) >= 0) return LEAST_NOISE;
@@ -100,6 +121,33 @@ function firstGuess(
     if (!(error instanceof PhantomgradError && error.code === 'ERR_ACCOUNTING')) throw error;
     return solve((sigma) => epsilon - accountant.epsilon(all(sigma), delta), 0.95 * upper, 1e-4);
   }
+}
+
+/** The σ at which `margin`, about log(ε target / ε), becomes positive, by secants of few evaluations; 1e-5 relative. */
+function solveFalling(margin: (sigma: number) => number, start: number): number {
+  let [low, high] = [Math.log(LEAST_NOISE), Math.log(MOST_NOISE)];
+  let x = Math.log(start);
+  let slope = 1; // ε falls about like 1/σ
+  let last: readonly [number, number] | undefined;
+  for (let k = 0; k < 40; k++) {
+    let value: number;
+    try {
+      value = margin(Math.exp(x));
+    } catch (error) {
+      if (!(error instanceof PhantomgradError && error.code === 'ERR_ACCOUNTING') || x > 10) throw error;
+      value = -3; // too little noise for any finite ε
+    }
+    if (value < 0) low = x;
+    else high = x;
+    if (last && last[0] !== x) slope = Math.min(8, Math.max(0.3, (value - last[1]) / (x - last[0])));
+    last = [x, value];
+    let next = x - Math.max(-3, Math.min(3, value)) / slope;
+    if (!(next > low && next < high)) next = high === Math.log(MOST_NOISE) ? x + 1 : (Math.max(low, x - 2) + high) / 2;
+    if (Math.abs(next - x) <= 1e-5 || high - low <= 1e-5) return Math.exp(Math.min(Math.max(next, low), high));
+    x = Math.max(next, Math.log(LEAST_NOISE));
+    if (x === low && value >= 0) return LEAST_NOISE;
+  }
+  return Math.exp(x);
 }
 
 /** The σ at which `margin`, an increasing function of σ, becomes positive; relative accuracy `tolerance`. */
@@ -142,7 +190,13 @@ export function affordableSteps(target: StepsTarget): number {
   check.positive('affordableSteps', { targetEpsilon });
   checkDelta('affordableSteps', targetDelta);
   const all = (count: number): DpEvent[] => [...events, withCount(event, count)];
-  const fits = (count: number): boolean => accountant.epsilon(all(count), targetDelta) <= targetEpsilon;
+  const spent = (count: number): number => accountant.epsilon(all(count), targetDelta);
+  const fits = (count: number): boolean => spent(count) <= targetEpsilon;
+  const { others, binned } = composition(all(1), { binned: true });
+  if (others.length > 0 || binned || accountant.groupSize !== undefined) {
+    const margin = (count: number): number => Math.log(targetEpsilon / Math.max(spent(count), 1e-12));
+    return largestFitting(margin, MOST_STEPS);
+  }
   if (!fits(1)) return 0;
   const estimate = accountant.name === 'rdp' ? fits : fitsExactly(all, targetEpsilon, targetDelta, fits);
   let low = 1;

@@ -4,7 +4,7 @@
 
 import { raise } from '../../errors';
 import { complexCumulant, cumulantOf, type Direction } from './cumulant';
-import type { Composition } from './events';
+import type { Composition } from './composition';
 import { integrate, type Pair } from './quadrature';
 import { erfc } from './special';
 

@@ -1,6 +1,6 @@
 // The cumulant function of a composition, Λ(s) = log E_P[e^{sL}]: what a Rényi order, a tilt and a contour all ask for.
 
-import type { Composition, SampledSteps } from './events';
+import type { Composition, SampledSteps } from './composition';
 import { type Complex, complexMoment } from './complexMoments';
 import { privacyLoss, REACH, upperOutput } from './loss';
 import { tiltedMoments } from './moments';
@@ -42,7 +42,7 @@ const LARGEST_TILT = 1e13;
  *   compositions such outputs, too rare to matter for δ, rule the moments of high order (and make Rényi bounds loose).
  */
 export function cumulantOf(composition: Composition, direction: Direction, logCut = -Infinity): Cumulant {
-  const { mu, sampled } = composition;
+  const { mu, sampled, others } = composition;
   const remove = direction === 'remove';
   const terms = sampled.map((step) => ({ ...step, most: outermost(step, remove, logCut) }));
   const costs = remove && logCut === -Infinity;
@@ -57,9 +57,15 @@ export function cumulantOf(composition: Composition, direction: Direction, logCu
       mean += remove ? count * moments.mean : -count * moments.mean;
       variance += count * moments.variance;
     }
+    for (const { pair, count } of others) {
+      const moments = pair.tilted(direction, s, logCut);
+      log += count * moments.log;
+      mean += count * moments.mean;
+      variance += count * moments.variance;
+    }
     return { log, mean, variance };
   };
-  return { at, largestTilt: Math.min(LARGEST_TILT, ...reach) };
+  return { at, largestTilt: Math.min(LARGEST_TILT, ...reach, ...others.map(({ pair }) => pair.largestTilt)) };
 }
 
 /** The output of a step above which nothing is counted. */
@@ -106,9 +112,10 @@ export function complexCumulant(
 }
 
 /** The largest privacy loss that can occur: finite only when a record may be added and every step is sampled. */
-export function largestLoss({ mu, sampled }: Composition, direction: Direction): number {
-  if (direction === 'remove' || mu > 0) return mu > 0 || sampled.length > 0 ? Infinity : 0;
-  return sampled.reduce((sum, { q, count }) => sum - count * Math.log1p(-q), 0);
+export function largestLoss({ mu, sampled, others }: Composition, direction: Direction): number {
+  if (mu > 0 || (direction === 'remove' && sampled.length > 0)) return Infinity;
+  const largest = others.reduce((sum, { pair, count }) => sum + count * pair.largestLoss(direction), 0);
+  return sampled.reduce((sum, { q, count }) => sum - count * Math.log1p(-q), largest);
 }
 
 /** max over l >= 0 of (1 - e^{-l}) e^{-sl}, as a logarithm: s log s - (s+1) log(s+1). */

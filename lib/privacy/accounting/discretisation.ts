@@ -10,14 +10,14 @@
 // differences of the normal distribution function would lose 1/h² of it.
 
 import type { Direction } from './cumulant';
-import type { SampledSteps } from './events';
+import type { SampledSteps } from './composition';
 import { lossInverse, privacyLoss, REACH, upperOutput } from './loss';
 import { LOG_SQRT_2PI, logAddExp, logPhi, normalQuantile } from './special';
 
 const { Math } = globalThis; // a look-up of the global for every call is slow where globals are wrapped (vm, Jest)
 
 /** Nodes and weights of the 5-point Gauss-Legendre rule on [0, 1]. */
-const RULE = [
+export const RULE = [
   [0.046910077030668003601186560850303517, 0.118463442528094543757132020359958681],
   [0.23076534494715845448184278964989559, 0.239314335249683234020645757417819096],
   [0.5, 0.284444444444444444444444444444444444],
@@ -26,10 +26,10 @@ const RULE = [
 ] as const;
 
 /** Bound on the relative rounding error of one loss value, in units of the largest loss on the grid. */
-const LOSS_ERROR = 2 ** -49;
+export const LOSS_ERROR = 2 ** -49;
 
 /** Bound on the relative rounding and quadrature error of each mass; measured 3e-15. */
-const MASS_ERROR = 1e-13;
+export const MASS_ERROR = 1e-13;
 
 /** The privacy loss of one step on the grid, tilted by e^{sL} and normalised: what is composed. */
 export interface DiscreteLoss {
@@ -107,7 +107,8 @@ export function discretise(step: SampledSteps, options: GridOptions): DiscreteLo
   };
 }
 
-function sumOf(mass: Float64Array): number {
+/** The sum of all masses. */
+export function sumOf(mass: Float64Array): number {
   return mass.reduce((sum, part) => sum + part, 0);
 }
 

@@ -3,32 +3,128 @@
 import * as check from '../../check';
 import { raise } from '../../errors';
 
-/** `count` releases of a sum of sensitivity 1 with Gaussian noise of standard deviation `noiseMultiplier`. */
-export interface GaussianEvent {
-  readonly kind: 'gaussian';
+/**
+ * How two data sets that must look alike differ: by one record more or less, by one record that is another one, or by one
+ * record whose contribution is zero. It changes what noise is worth, never how much there is of it.
+ */
+export type Neighbours = 'addRemove' | 'replace' | 'zeroOut';
+
+export const NEIGHBOURS: readonly Neighbours[] = ['addRemove', 'replace', 'zeroOut'];
+
+interface Release {
+  /** The noise has standard deviation `noiseMultiplier` on a sum of contributions of norm at most 1. */
   readonly noiseMultiplier: number;
   readonly count: number;
+  /** Absent: `addRemove`. */
+  readonly neighbours?: Neighbours;
+}
+
+/** `count` releases of a sum of sensitivity 1 with Gaussian noise of standard deviation `noiseMultiplier`. */
+export interface GaussianEvent extends Release {
+  readonly kind: 'gaussian';
 }
 
 /** The same on a Poisson sample: every record takes part independently with probability `samplingRate`. */
-export interface PoissonGaussianEvent {
+export interface PoissonGaussianEvent extends Release {
   readonly kind: 'poissonGaussian';
   readonly samplingRate: number;
-  readonly noiseMultiplier: number;
-  readonly count: number;
 }
 
-/** One kind of release and how often it happened. JSON-safe. Neighbours add or remove one record. */
-export type DpEvent = GaussianEvent | PoissonGaussianEvent;
+/** A Poisson sample cut to `maxBatchSize` by a uniform choice; `records` counts the larger of two neighbouring data sets. */
+export interface TruncatedPoissonEvent extends Release {
+  readonly kind: 'truncatedPoissonGaussian';
+  readonly samplingRate: number;
+  readonly records: number;
+  readonly maxBatchSize: number;
+}
+
+/** Batches of a fixed size without replacement, a share `samplingRate` of all records; neighbours `replace` only. */
+export interface FixedSizeEvent extends Release {
+  readonly kind: 'fixedSizeGaussian';
+  readonly samplingRate: number;
+  readonly neighbours: 'replace';
+}
+
+/**
+ * `count` steps that visit `bins` bins in turn, each record in one random bin; one assignment for all steps. Steps of two
+ * runs may be added up: independent assignments follow from one by permuting the bins of a pass, which only loses information.
+ */
+export interface BallsAndBinsEvent extends Release {
+  readonly kind: 'ballsAndBinsGaussian';
+  readonly bins: number;
+}
+
+/** `count` steps of one run over shuffled data, `stepsPerEpoch` a pass; every record once a pass. Neighbours `zeroOut` only. */
+export interface ShuffledEvent extends Release {
+  readonly kind: 'shuffledGaussian';
+  readonly stepsPerEpoch: number;
+  readonly neighbours: 'zeroOut';
+}
+
+/** One kind of release and how often it happened. JSON-safe. */
+export type DpEvent =
+  GaussianEvent | PoissonGaussianEvent | TruncatedPoissonEvent | FixedSizeEvent | BallsAndBinsEvent | ShuffledEvent;
+
+/** Fields of each kind beside `kind`, `noiseMultiplier`, `count` and `neighbours`; and the neighbours with sound accounting. */
+const KINDS: Readonly<
+  Record<DpEvent['kind'], { readonly fields: readonly string[]; readonly neighbours: readonly Neighbours[] }>
+> = {
+  gaussian: { fields: [], neighbours: NEIGHBOURS },
+  poissonGaussian: { fields: ['samplingRate'], neighbours: NEIGHBOURS },
+  truncatedPoissonGaussian: { fields: ['samplingRate', 'records', 'maxBatchSize'], neighbours: NEIGHBOURS },
+  fixedSizeGaussian: { fields: ['samplingRate'], neighbours: ['replace'] },
+  ballsAndBinsGaussian: { fields: ['bins'], neighbours: ['addRemove', 'zeroOut'] },
+  shuffledGaussian: { fields: ['stepsPerEpoch'], neighbours: ['zeroOut'] },
+};
 
 /** A Gaussian release of a sum in which every record takes part. @throws ERR_INVALID_ARGUMENT */
-export function gaussian(noiseMultiplier: number, count = 1): GaussianEvent {
-  return checkEvent({ kind: 'gaussian', noiseMultiplier, count });
+export function gaussian(noiseMultiplier: number, count = 1, neighbours: Neighbours = 'addRemove'): GaussianEvent {
+  return checkEvent({ kind: 'gaussian', noiseMultiplier, count, neighbours });
 }
 
 /** Steps of DP-SGD with Poisson sampling. @throws ERR_INVALID_ARGUMENT */
-export function poissonGaussian(samplingRate: number, noiseMultiplier: number, count = 1): PoissonGaussianEvent {
-  return checkEvent({ kind: 'poissonGaussian', samplingRate, noiseMultiplier, count });
+export function poissonGaussian(
+  samplingRate: number,
+  noiseMultiplier: number,
+  count = 1,
+  neighbours: Neighbours = 'addRemove',
+): PoissonGaussianEvent {
+  return checkEvent({ kind: 'poissonGaussian', samplingRate, noiseMultiplier, count, neighbours });
+}
+
+/** Steps on truncated Poisson samples of `records` records. @throws ERR_INVALID_ARGUMENT */
+export function truncatedPoissonGaussian(
+  sampling: { readonly samplingRate: number; readonly records: number; readonly maxBatchSize: number },
+  noiseMultiplier: number,
+  count = 1,
+  neighbours: Neighbours = 'addRemove',
+): TruncatedPoissonEvent {
+  return checkEvent({ kind: 'truncatedPoissonGaussian', ...sampling, noiseMultiplier, count, neighbours });
+}
+
+/** Steps on samples of a fixed size without replacement; neighbours `replace`. @throws ERR_INVALID_ARGUMENT */
+export function fixedSizeGaussian(samplingRate: number, noiseMultiplier: number, count = 1): FixedSizeEvent {
+  return checkEvent({ kind: 'fixedSizeGaussian', samplingRate, noiseMultiplier, count, neighbours: 'replace' });
+}
+
+/** Steps of balls-and-bins sampling. @throws ERR_INVALID_ARGUMENT, also for neighbours `replace`. */
+export function ballsAndBinsGaussian(
+  bins: number,
+  noiseMultiplier: number,
+  count = 1,
+  neighbours: Neighbours = 'addRemove',
+): BallsAndBinsEvent {
+  return checkEvent({ kind: 'ballsAndBinsGaussian', bins, noiseMultiplier, count, neighbours });
+}
+
+/** Steps over shuffled data; neighbours `zeroOut`. @throws ERR_INVALID_ARGUMENT */
+export function shuffledGaussian(stepsPerEpoch: number, noiseMultiplier: number, count = 1): ShuffledEvent {
+  return checkEvent({ kind: 'shuffledGaussian', stepsPerEpoch, noiseMultiplier, count, neighbours: 'zeroOut' });
+}
+
+/** The relation that an event is charged for. */
+export function neighboursOf({ neighbours = 'addRemove' }: DpEvent): Neighbours {
+  return neighbours;
 }
 
 /** Returns a frozen copy of an event that may come from a file. @throws ERR_INVALID_ARGUMENT naming the field. */
@@ -37,20 +133,39 @@ export function checkEvent<E extends DpEvent>(event: E): E {
     return raise('ERR_INVALID_ARGUMENT', `event: must be an object, got ${String(event)}.`);
   }
   const { kind, noiseMultiplier, count } = event;
-  check.oneOf('event', { kind }, ['gaussian', 'poissonGaussian']);
+  check.oneOf('event', { kind }, Object.keys(KINDS) as DpEvent['kind'][]);
   check.positive('event', { noiseMultiplier });
   check.integer('event', { count });
-  if (event.kind === 'gaussian') return Object.freeze({ kind, noiseMultiplier, count }) as E;
-  const { samplingRate } = event;
-  check.notNegative('event', { samplingRate });
-  if (samplingRate > 1) raise('ERR_INVALID_ARGUMENT', `event: samplingRate must be from 0 to 1, got ${samplingRate}.`);
-  return Object.freeze({ kind, samplingRate, noiseMultiplier, count }) as E;
+  const neighbours = neighboursOf(event);
+  check.oneOf('event', { neighbours }, NEIGHBOURS);
+  const { fields, neighbours: sound } = KINDS[kind];
+  if (!sound.includes(neighbours)) {
+    raise(
+      'ERR_INVALID_ARGUMENT',
+      `event: ${kind} has no sound accounting for neighbours ${neighbours}, only for ${sound.join(', ')}.`,
+    );
+  }
+  const values = event as unknown as Readonly<Record<string, number>>;
+  const own = Object.fromEntries(fields.map((field) => [field, checkField(field, values[field] as number)]));
+  const relation = neighbours === 'addRemove' ? {} : { neighbours };
+  return Object.freeze({ kind, ...own, noiseMultiplier, count, ...relation }) as E;
+}
+
+function checkField(field: string, value: number): number {
+  if (field !== 'samplingRate') {
+    check.integer('event', { [field]: value }, 1);
+    return value;
+  }
+  check.notNegative('event', { samplingRate: value });
+  if (value > 1) raise('ERR_INVALID_ARGUMENT', `event: samplingRate must be from 0 to 1, got ${value}.`);
+  return value;
 }
 
 /** True when two events differ in nothing but their count. */
 export function sameMechanism(a: DpEvent, b: DpEvent): boolean {
-  if (a.kind !== b.kind || a.noiseMultiplier !== b.noiseMultiplier) return false;
-  return a.kind === 'gaussian' || a.samplingRate === (b as PoissonGaussianEvent).samplingRate;
+  if (a.kind !== b.kind || a.noiseMultiplier !== b.noiseMultiplier || neighboursOf(a) !== neighboursOf(b)) return false;
+  const [left, right] = [a, b] as unknown as Readonly<Record<string, number>>[];
+  return KINDS[a.kind].fields.every((field) => left![field] === right![field]);
 }
 
 /** The event with another count. @throws ERR_INVALID_ARGUMENT */
@@ -58,45 +173,22 @@ export function withCount<E extends DpEvent>(event: E, count: number): E {
   return checkEvent({ ...event, count });
 }
 
-/** Events with equal mechanisms merged into one, in order of first appearance. */
+/**
+ * Events with equal mechanisms merged into one, in order of first appearance. Entries of shuffled steps stay apart: two half
+ * passes may be of two runs, in which a record can take part twice.
+ */
 export function mergeEvents(events: readonly DpEvent[]): DpEvent[] {
   const merged: DpEvent[] = [];
   for (const event of events) {
-    const at = merged.findIndex((other) => sameMechanism(other, event));
-    if (at < 0) merged.push(checkEvent(event));
-    else merged[at] = withCount(event, merged[at]!.count + event.count);
+    if (event.kind === 'shuffledGaussian') merged.push(checkEvent(event));
+    else addEvent(merged, event);
   }
   return merged;
 }
 
-/** Steps of one subsampled mechanism with 0 < q < 1. */
-export interface SampledSteps {
-  readonly q: number;
-  readonly sigma: number;
-  readonly count: number;
-}
-
-/** The mathematical content of a list of events, in a canonical order: all unsampled Gaussians are one with `mu`. */
-export interface Composition {
-  /** sqrt(Σ count / σ²) over the Gaussian events and those sampled with q = 1. */
-  readonly mu: number;
-  readonly sampled: readonly SampledSteps[];
-}
-
-/** Brings events into the form that accountants compute with. The order of the events does not matter. @throws ERR_INVALID_ARGUMENT */
-export function composition(events: readonly DpEvent[]): Composition {
-  if (!Array.isArray(events)) raise('ERR_INVALID_ARGUMENT', 'events: must be an array of events.');
-  const precision: number[] = [];
-  const sampled: SampledSteps[] = [];
-  for (const event of mergeEvents(events)) {
-    if (event.count === 0) continue;
-    if (event.kind === 'gaussian' || event.samplingRate === 1) {
-      precision.push(event.count / event.noiseMultiplier ** 2);
-    } else if (event.samplingRate > 0) {
-      sampled.push({ q: event.samplingRate, sigma: event.noiseMultiplier, count: event.count });
-    }
-  }
-  precision.sort((a, b) => a - b); // a fixed order of addition: composition commutes to the last bit
-  sampled.sort((a, b) => a.q - b.q || a.sigma - b.sigma);
-  return { mu: Math.sqrt(precision.reduce((sum, term) => sum + term, 0)), sampled };
+/** Appends an event of the run that the list belongs to: its count goes to an entry with the same mechanism. */
+export function addEvent(events: DpEvent[], event: DpEvent): void {
+  const at = events.findIndex((other) => sameMechanism(other, event));
+  if (at < 0) events.push(checkEvent(event));
+  else events[at] = withCount(event, events[at]!.count + event.count);
 }

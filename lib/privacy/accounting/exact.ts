@@ -4,13 +4,13 @@
 // Nothing is discretised but the integral, so small q, many steps and tiny δ cost no accuracy: about 1e-10 relative.
 // It is the yardstick of the other accountants. It carries no proof of being an upper bound: statements quote `pld`.
 
+import { raise } from '../../errors';
 import { abscissa } from './abscissa';
 import { type Accountant, checkDelta, checkEpsilon, finite } from './accountant';
 import { Contour, giveUp } from './contour';
 import { bestTilt, bestTiltAt, cumulantOf, type Direction, DIRECTIONS, largestLoss, logPeak } from './cumulant';
-import { type Composition, composition } from './events';
+import { type Composition, composition, isEmpty } from './composition';
 import { gaussianEpsilon, gaussianLogDelta } from './gaussian';
-import { isEmpty } from './rdp';
 import { increasingRoot } from './root';
 import { oneStepEpsilon, oneStepLogDelta } from './step';
 
@@ -39,7 +39,8 @@ export function exact(): Accountant {
 }
 
 /** True where a closed form answers: nothing but Gaussians, or a single sampled step. */
-export function hasClosedForm({ mu, sampled }: Composition): boolean {
+export function hasClosedForm({ mu, sampled, others }: Composition): boolean {
+  if (others.length > 0) return false;
   return sampled.length === 0 || (mu === 0 && sampled.length === 1 && sampled[0]!.count === 1);
 }
 
@@ -47,6 +48,7 @@ export function hasClosedForm({ mu, sampled }: Composition): boolean {
 export function exactLogDelta(composed: Composition, direction: Direction, epsilon: number): number {
   const { mu, sampled } = composed;
   if (isEmpty(composed) || epsilon >= largestLoss(composed, direction)) return -Infinity;
+  refuseOthers(composed);
   if (sampled.length === 0) return gaussianLogDelta(mu, epsilon);
   if (hasClosedForm(composed)) return oneStepLogDelta(sampled[0]!, direction, epsilon);
   // What may be cut off depends on δ: Chernoff's bound, sharpened by the cut that it allows.
@@ -65,6 +67,7 @@ export function exactLogDelta(composed: Composition, direction: Direction, epsil
 export function exactEpsilon(composed: Composition, direction: Direction, logDelta: number): number {
   const { mu, sampled } = composed;
   if (isEmpty(composed)) return 0;
+  refuseOthers(composed);
   if (sampled.length === 0) return gaussianEpsilon(mu, logDelta);
   if (hasClosedForm(composed)) return oneStepEpsilon(sampled[0]!, direction, logDelta);
   if (exactLogDelta(composed, direction, 0) <= logDelta) return 0;
@@ -86,6 +89,14 @@ export function exactEpsilon(composed: Composition, direction: Direction, logDel
       return [resolved ? logDelta - value : Math.max(1, logDelta - value), -slope];
     },
     { start: high * 0.95, low: 0, high, tolerance: 1e-12 * high, reach: high },
+  );
+}
+
+function refuseOthers({ others }: Composition): void {
+  if (others.length === 0) return;
+  raise(
+    'ERR_ACCOUNTING',
+    'exact: known for gaussian and poissonGaussian events with neighbours addRemove or zeroOut only. Use the accountant pld.',
   );
 }
 

@@ -2,17 +2,28 @@
 
 export { type Accountant } from './accountant';
 export { type CalibratedNoise, affordableSteps, calibrateNoise, type NoiseTarget, type StepsTarget } from './calibrate';
+export { type BatchSizeTarget, calibrateBatchSize, type CalibratedBatchSize } from './calibrateBatchSize';
 export {
+  type BallsAndBinsEvent,
+  ballsAndBinsGaussian,
   checkEvent,
   type DpEvent,
+  type FixedSizeEvent,
+  fixedSizeGaussian,
   gaussian,
   type GaussianEvent,
   mergeEvents,
+  type Neighbours,
+  neighboursOf,
   poissonGaussian,
   type PoissonGaussianEvent,
   sameMechanism,
+  type ShuffledEvent,
+  shuffledGaussian,
+  type TruncatedPoissonEvent,
+  truncatedPoissonGaussian,
   withCount,
 } from './events';
 export { exact } from './exact';
-export { pld } from './pld';
+export { pld, type PldOptions } from './pld';
 export { rdp, type RdpOptions, renyiDivergence } from './rdp';

@@ -66,7 +66,7 @@ export function tiltedMoments(q: number, sigma: number, alpha: number, most = In
 }
 
 /** ((1+v)^α - 1 - αv) e^{exponent} with 1 + v = e^l; `weight` is e^{αl + exponent}. */
-function convexExcess(alpha: number, l: number, exponent: number, weight: number): number {
+export function convexExcess(alpha: number, l: number, exponent: number, weight: number): number {
   const al = alpha * l;
   if (Math.abs(al) < 0.05 && Math.abs(l) < 0.05) {
     // Σ_{k>=2} (α^k - α) l^k / k!

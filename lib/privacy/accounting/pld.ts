@@ -5,12 +5,14 @@
 // shifts ε. The composition is computed under the tilt e^{sL} near its saddle point, so that all of this is relative to
 // the δ asked for, also at 1e-30. Only sharpness depends on tilt, window and grid: any of them gives a valid bound.
 
+import * as check from '../../check';
 import { type Accountant, checkDelta, checkEpsilon, finite } from './accountant';
+import { binnedEpsilon, binnedLogDelta } from './ballsAndBins';
 import { bestTilt, bestTiltAt, cumulantOf, type Direction, largestLoss, logPeak, saddlePoint } from './cumulant';
-import { type Composition, composition } from './events';
+import { type Composition, composition, isEmpty } from './composition';
+import type { DpEvent } from './events';
 import { exactEpsilon, exactLogDelta, hasClosedForm } from './exact';
 import { type LossGrid, lossGrid } from './lossGrid';
-import { isEmpty } from './rdp';
 
 const SMALLEST = 2 ** 11;
 const LARGEST = 2 ** 22;
@@ -21,29 +23,54 @@ const ROUNDS = 16;
  *
  * @example pld().epsilon([poissonGaussian(0.01, 1, 1000)], 1e-5)  // 1.8283
  */
-export function pld(): Accountant {
+export function pld(options: PldOptions = {}): Accountant {
+  const { groupSize = 1 } = options;
+  check.integer('pld', { groupSize }, 1);
+  const compose = (events: readonly DpEvent[]): Composition => composition(events, { groupSize, binned: true });
   return {
     name: 'pld',
+    ...(groupSize === 1 ? {} : { groupSize }),
     epsilon(events, delta) {
       checkDelta('pld.epsilon', delta);
-      const composed = composition(events);
+      const composed = compose(events);
       if (isEmpty(composed)) return 0;
       const logDelta = Math.log(delta);
+      if (composed.binned) return finite('pld.epsilon', binnedEpsilon(composed.binned, logDelta));
       const removed = pldEpsilon(composed, 'remove', logDelta);
-      const bound = Math.min(bestTilt(cumulantOf(composed, 'add'), logDelta).epsilon, largestLoss(composed, 'add'));
+      const bound = Math.min(renyiEpsilonBound(composed, 'add', logDelta), largestLoss(composed, 'add'));
       // The Rényi bound often shows that `add` cannot be the larger one.
-      const added = bound <= removed ? 0 : pldEpsilon(composed, 'add', logDelta);
+      const added = isSymmetric(composed) || bound <= removed ? 0 : pldEpsilon(composed, 'add', logDelta);
       return finite('pld.epsilon', Math.max(removed, added));
     },
     delta(events, epsilon) {
       checkEpsilon('pld.delta', epsilon);
-      const composed = composition(events);
+      const composed = compose(events);
       if (isEmpty(composed)) return 0;
+      if (composed.binned) return finite('pld.delta', Math.exp(binnedLogDelta(composed.binned, epsilon)));
       const removed = pldLogDelta(composed, 'remove', epsilon);
-      const added = renyiBound(composed, 'add', epsilon) <= removed ? -Infinity : pldLogDelta(composed, 'add', epsilon);
+      const covered = isSymmetric(composed) || renyiBound(composed, 'add', epsilon) <= removed;
+      const added = covered ? -Infinity : pldLogDelta(composed, 'add', epsilon);
       return finite('pld.delta', Math.exp(Math.max(removed, added)));
     },
   };
+}
+
+export interface PldOptions {
+  /**
+   * How many records two neighbouring data sets differ in, k. Poisson sampling takes Bin(k, q) of them, which is far less than
+   * k times the ε of one. Default 1. For gaussian and poissonGaussian events, neighbours `addRemove` or `zeroOut`.
+   */
+  readonly groupSize?: number;
+}
+
+/** True when both directions have the same privacy loss: plain Gaussians and symmetric pairs. */
+function isSymmetric({ sampled, others }: Composition): boolean {
+  return sampled.length === 0 && others.every(({ pair }) => pair.symmetric);
+}
+
+/** The Rényi bound on ε. The moments of other pairs choose grids but carry no proof: they bound nothing here. */
+function renyiEpsilonBound(composed: Composition, direction: Direction, logDelta: number): number {
+  return composed.others.length > 0 ? Infinity : bestTilt(cumulantOf(composed, direction), logDelta).epsilon;
 }
 
 /** An upper bound on the smallest ε >= 0 with δ(ε) <= exp(logDelta), in one direction. */
@@ -52,8 +79,7 @@ export function pldEpsilon(composed: Composition, direction: Direction, logDelta
   if (hasClosedForm(composed)) return exactEpsilon(composed, direction, logDelta);
   const logCut = cutBelow(composed, logDelta);
   const cumulant = cumulantOf(composed, direction, logCut);
-  const renyi = bestTilt(cumulantOf(composed, direction), logDelta).epsilon;
-  let best = Math.min(renyi, largestLoss(composed, direction));
+  let best = Math.min(renyiEpsilonBound(composed, direction, logDelta), largestLoss(composed, direction));
   let guess = Math.min(best, bestTilt(cumulant, logDelta).epsilon);
   let tail = 18;
   let size = SMALLEST;
@@ -86,7 +112,7 @@ export function pldEpsilon(composed: Composition, direction: Direction, logDelta
 export function pldLogDelta(composed: Composition, direction: Direction, epsilon: number): number {
   if (isEmpty(composed) || epsilon >= largestLoss(composed, direction)) return -Infinity;
   if (hasClosedForm(composed)) return exactLogDelta(composed, direction, epsilon);
-  let best = renyiBound(composed, direction, epsilon);
+  let best = Math.min(0, renyiBound(composed, direction, epsilon));
   if (best < -700) return best; // nothing that a double can show
   let size = SMALLEST;
   let last: Result | undefined;
@@ -111,14 +137,15 @@ export function pldLogDelta(composed: Composition, direction: Direction, epsilon
 /** The Rényi bound on log δ(ε) in one direction, at most 0. */
 function renyiBound(composed: Composition, direction: Direction, epsilon: number): number {
   if (epsilon >= largestLoss(composed, direction)) return -Infinity;
+  if (composed.others.length > 0) return Infinity;
   const cumulant = cumulantOf(composed, direction);
   const s = bestTiltAt(cumulant, epsilon);
   return Math.min(0, cumulant.at(s).log - s * epsilon + logPeak(s));
 }
 
 /** log of the P-mass that every step may lose at its end: together 1e-6 of δ. */
-function cutBelow({ mu, sampled }: Composition, logDelta: number): number {
-  const steps = sampled.reduce((sum, { count }) => sum + count, mu > 0 ? 1 : 0);
+function cutBelow({ mu, sampled, others }: Composition, logDelta: number): number {
+  const steps = [...sampled, ...others].reduce((sum, { count }) => sum + count, mu > 0 ? 1 : 0);
   return logDelta - Math.log(steps) - 14;
 }
 

@@ -4,7 +4,8 @@ import * as check from '../../check';
 import { raise } from '../../errors';
 import { type Accountant, checkDelta, checkEpsilon, finite } from './accountant';
 import { bestTilt, bestTiltAt, cumulantOf, logPeak } from './cumulant';
-import { type Composition, composition, type DpEvent } from './events';
+import { type Composition, composition, isEmpty } from './composition';
+import type { DpEvent } from './events';
 
 /**
  * Rényi divergence of order α > 1 of the composed events; fractional and integer orders alike, relative error 1e-11.
@@ -52,11 +53,6 @@ export function rdp(options: RdpOptions = {}): Accountant {
       return finite('rdp.delta', Math.min(1, Math.exp(renyiLogDelta(composed, epsilon, orders))));
     },
   };
-}
-
-/** True when nothing that depends on the data was released. */
-export function isEmpty({ mu, sampled }: Composition): boolean {
-  return mu === 0 && sampled.length === 0;
 }
 
 /** The Rényi bound on ε at log δ, which may be negative where ε = 0 holds with room to spare. */

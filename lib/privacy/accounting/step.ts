@@ -5,7 +5,7 @@
 // Both follow from Φ-integrals over {L > ε} with the outputs x where L(x) = ±ε.
 
 import type { Direction } from './cumulant';
-import type { SampledSteps } from './events';
+import type { SampledSteps } from './composition';
 import { gaussianEpsilon, gaussianLogDelta } from './gaussian';
 import { increasingRoot } from './root';
 

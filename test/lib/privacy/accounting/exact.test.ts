@@ -2,7 +2,8 @@
 
 import { Contour } from '../../../../lib/privacy/accounting/contour';
 import { cumulantOf, saddlePoint } from '../../../../lib/privacy/accounting/cumulant';
-import { composition, gaussian, poissonGaussian } from '../../../../lib/privacy/accounting/events';
+import { composition } from '../../../../lib/privacy/accounting/composition';
+import { gaussian, poissonGaussian } from '../../../../lib/privacy/accounting/events';
 import { exact, exactEpsilon, exactLogDelta } from '../../../../lib/privacy/accounting/exact';
 import { oneStepEpsilon, oneStepLogDelta } from '../../../../lib/privacy/accounting/step';
 import { expectRelative, reference } from './reference';
