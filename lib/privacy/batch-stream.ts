@@ -3,7 +3,7 @@
 import * as check from '../check';
 import { raise } from '../errors';
 import { enterBatch } from '../nn/segments';
-import type { DrawingSampler, RandomSource, Sampler } from './sampling';
+import type { Draws, DrawingSampler, RandomSource, Sampler } from './sampling';
 
 /** What an engine knows of a physical batch. */
 export interface PhysicalBatch {
@@ -44,6 +44,7 @@ export class BatchStream<B extends PhysicalBatch> {
   #logical: readonly Sampled<B>[] = [];
   #consumed = 0; // of #logical
   #outstanding: Sampled<B> | null = null;
+  #draws: Draws | null = null; // one assignment of records to batches for the whole run, where the sampler has one
 
   constructor(
     private readonly sampler: Sampler,
@@ -75,14 +76,15 @@ export class BatchStream<B extends PhysicalBatch> {
     options: PackingOptions,
     nextStep: () => number | null,
   ): Generator<Sampled<B>, void, void> {
-    const sampler = drawing(this.sampler);
+    this.#draws ??= drawing(this.sampler).open(this.records, this.random);
+    const draws = this.#draws;
     check.integer('batches', { length: data.length }, this.records, this.records);
     for (;;) {
       if (this.#consumed === this.#logical.length) {
         const step = nextStep();
         if (step === null) return;
         this.random.startStep(step);
-        const drawn = sampler.draw(this.records, this.random);
+        const drawn = draws.batch(step);
         const batches = checkPacking(data.pack(drawn, options), drawn.length);
         this.#logical = batches.map((batch) => Object.freeze({ ...batch, step }));
         this.#consumed = 0;
@@ -114,7 +116,7 @@ function checkPacking<B extends PhysicalBatch>(batches: readonly B[], drawn: num
 }
 
 function drawing(sampler: Sampler): DrawingSampler {
-  if ('draw' in sampler) return sampler as DrawingSampler;
+  if ('open' in sampler) return sampler as DrawingSampler;
   return raise(
     'ERR_INVALID_ARGUMENT',
     `batches: the sampler ${sampler.kind} draws nothing. Give your own batches to optimizer.step.`,

@@ -43,7 +43,7 @@ export class ErrorFeed {
     this.#given = plan.frequencies ?? frequencies.uniform();
     if (this.#given.provenance === 'public') this.#known = this.#given;
     if (this.#given.provenance === 'uniform') this.#known = { provenance: 'uniform', probability: null };
-    if (this.#known === null && !('draw' in plan.sampler)) {
+    if (this.#known === null && !('open' in plan.sampler)) {
       raise(
         'ERR_INVALID_ARGUMENT',
         `PrivacyEngine: a private histogram is counted where the engine sees the data, in batches(), which the sampler ` +
@@ -74,7 +74,7 @@ export class ErrorFeed {
     }
     // A vocabulary that does not fit is refused before anything is paid.
     this.#tell({ provenance: 'uniform', probability: new Float64Array(records.itemCount + 1).fill(1) });
-    const event = gaussian(this.#given.noiseMultiplier);
+    const event = gaussian(this.#given.noiseMultiplier, 1, plan.neighbours);
     if (this.ledger.charged(event) > 0) {
       // Broken off between paying and saving. The plan has paid for one histogram, and a second one would exceed the target.
       this.#known = { provenance: 'uniform', probability: null };

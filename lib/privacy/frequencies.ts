@@ -2,7 +2,7 @@
 
 import * as check from '../check';
 import { raise } from '../errors';
-import { type DpEvent, gaussian } from './accounting/events';
+import { type DpEvent, gaussian, type Neighbours } from './accounting/events';
 
 export interface PublicFrequencies {
   readonly provenance: 'public';
@@ -87,6 +87,6 @@ export function checkFrequencies(value: Frequencies): Frequencies {
 }
 
 /** What releasing them is charged; null for what is free. */
-export function frequencyEvent(value: Frequencies): DpEvent | null {
-  return value.provenance === 'privateHistogram' ? gaussian(value.noiseMultiplier) : null;
+export function frequencyEvent(value: Frequencies, neighbours: Neighbours): DpEvent | null {
+  return value.provenance === 'privateHistogram' ? gaussian(value.noiseMultiplier, 1, neighbours) : null;
 }

@@ -35,10 +35,21 @@ export {
   readCheckpoint,
 } from './checkpoint';
 export { Ledger, type LedgerRecord } from './ledger';
-export { defaultDelta, type DpPlan, type Neighbours, type PlanOptions } from './plan';
+export type { Neighbours } from './accounting';
+export { defaultDelta, type DpPlan, type PlanOptions } from './plan';
 export { PlainEngine, type PlainEngineOptions } from './plain-engine';
 export { PrivacyEngine, type PrivacyEngineOptions, type PrivacySpent } from './privacy-engine';
-export { type DrawingSampler, external, poisson, type Sampler } from './sampling';
+export {
+  ballsAndBins,
+  type DrawingSampler,
+  external,
+  fixedSize,
+  type MemorylessSampler,
+  poisson,
+  type Sampler,
+  shuffle,
+  truncatedPoisson,
+} from './sampling';
 export type { Attached, AttachedSteps, GradientMode, Performance, StepInput, TrainableModel } from './attached';
 export type { PackableData, Packing, PackingOptions, PhysicalBatch, Sampled } from './batch-stream';
 export { checkIndependence, type IndependenceOptions, type LossModel } from './check-independence';

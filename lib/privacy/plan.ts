@@ -5,14 +5,11 @@ import { raise } from '../errors';
 import { publicGrid } from '../optim';
 import { calibrateNoise } from './accounting/calibrate';
 import type { Accountant } from './accounting/accountant';
-import type { DpEvent } from './accounting/events';
+import { type DpEvent, NEIGHBOURS, type Neighbours } from './accounting/events';
 import { pld } from './accounting/pld';
 import { type Clip, isAdaptive } from './clip';
 import { checkFrequencies, type Frequencies, frequencyEvent } from './frequencies';
 import type { Sampler } from './sampling';
-
-/** Two data sets are neighbours when one has one record more. Other relations have no sound accountant here yet. */
-export type Neighbours = 'addRemove';
 
 export interface PlanOptions {
   /** N, number of records: a public constant. */
@@ -36,6 +33,11 @@ export interface PlanOptions {
   readonly delta?: number;
   readonly sampler: Sampler;
   readonly clip: Clip;
+  /**
+   * How two data sets that must look alike differ: by one record more or less (`addRemove`), by another record in one place
+   * (`replace`, which moves a sum by up to 2C), or by a record that contributes nothing (`zeroOut`). The noise stays σC: ε changes.
+   * Default: the sampler's first, which is `addRemove` where that has sound accounting.
+   */
   readonly neighbours?: Neighbours;
   /** Default `pld()`. */
   readonly accountant?: Accountant;
@@ -79,22 +81,25 @@ export function defaultDelta(records: number): number {
  *
  * @throws ERR_INVALID_ARGUMENT for contradictory or impossible settings (ε ≤ 0, δ ≥ 1, batch larger than the data …).
  * @throws ERR_PRIVACY_TARGET when no noise reaches the target.
+ * @throws ERR_ACCOUNTING when the accountant has no sound value for what the sampler and the frequencies release together.
  */
 export function makePlan(options: PlanOptions): DpPlan {
-  const { records, sampler, clip, target, neighbours = 'addRemove', accountant = pld(), recoverySteps = 0 } = options;
+  const { records, sampler, clip, target, accountant = pld(), recoverySteps = 0 } = options;
   check.integer('PrivacyEngine', { records }, 1);
   check.integer('PrivacyEngine', { recoverySteps });
-  check.oneOf('PrivacyEngine', { neighbours }, ['addRemove']);
+  const neighbours = plannedNeighbours(options);
   const steps = plannedSteps(options);
   const delta = target?.delta ?? options.delta ?? defaultDelta(records);
   check.between('PrivacyEngine', { delta }, 0, 1);
   const frequencies = options.frequencies === undefined ? null : checkFrequencies(options.frequencies);
-  const noiseMultiplier = plannedNoise(options, steps + recoverySteps, delta, accountant);
+  const noiseMultiplier = plannedNoise(options, neighbours, steps + recoverySteps, delta, accountant);
   if (clip.maxGradNorm === Infinity && noiseMultiplier > 0) {
     raise('ERR_INVALID_ARGUMENT', 'PrivacyEngine: maxGradNorm must be finite when there is noise.');
   }
   const split = splitNoise(clip, noiseMultiplier, sampler.batchSize);
   checkGrids(clip, split);
+  const event = noiseMultiplier === 0 ? null : sampler.event(noiseMultiplier, records, 1, neighbours);
+  checkAccountable(event, frequencies, neighbours, accountant, delta);
   return Object.freeze({
     records,
     steps,
@@ -108,9 +113,25 @@ export function makePlan(options: PlanOptions): DpPlan {
     clip,
     neighbours,
     accountant,
-    event: noiseMultiplier === 0 ? null : sampler.event(noiseMultiplier, records),
+    event,
     frequencies,
   });
+}
+
+/**
+ * What the accountant cannot state after training must not be trained: balls and bins beside a histogram, or pairs that `exact` does
+ * not know. Steps that every accountant knows are not tried.
+ */
+function checkAccountable(
+  event: DpEvent | null,
+  frequencies: Frequencies | null,
+  neighbours: Neighbours,
+  accountant: Accountant,
+  delta: number,
+): void {
+  if (event === null || (['poissonGaussian', 'gaussian'].includes(event.kind) && neighbours !== 'replace')) return;
+  const other = frequencies === null ? null : frequencyEvent(frequencies, neighbours);
+  accountant.epsilon(other === null ? [event] : [event, other], delta);
 }
 
 interface NoiseSplit {
@@ -148,6 +169,19 @@ function checkGrids(clip: Clip, { gradientNoiseMultiplier, countNoise }: NoiseSp
   for (const norm of norms) publicGrid(gradientNoiseMultiplier * norm);
 }
 
+/** @throws ERR_INVALID_ARGUMENT for neighbours that the sampler has no sound accounting for. */
+function plannedNeighbours({ sampler, neighbours = sampler.neighbours[0] }: PlanOptions): Neighbours {
+  check.oneOf('PrivacyEngine', { neighbours }, NEIGHBOURS);
+  if (!sampler.neighbours.includes(neighbours)) {
+    raise(
+      'ERR_INVALID_ARGUMENT',
+      `PrivacyEngine: ${sampler.kind} sampling has no sound accounting for neighbours ${neighbours}, only for ` +
+        `${sampler.neighbours.join(', ')}. Take one of these, or the sampler poisson.`,
+    );
+  }
+  return neighbours;
+}
+
 function plannedSteps({ records, epochs, steps, sampler }: PlanOptions): number {
   if ((epochs === undefined) === (steps === undefined)) {
     return raise('ERR_INVALID_ARGUMENT', 'PrivacyEngine: give either epochs or steps, they fix what will be charged.');
@@ -158,7 +192,13 @@ function plannedSteps({ records, epochs, steps, sampler }: PlanOptions): number 
   return steps;
 }
 
-function plannedNoise(options: PlanOptions, steps: number, delta: number, accountant: Accountant): number {
+function plannedNoise(
+  options: PlanOptions,
+  neighbours: Neighbours,
+  steps: number,
+  delta: number,
+  accountant: Accountant,
+): number {
   const { target, noiseMultiplier, sampler, records } = options;
   if ((target === undefined) === (noiseMultiplier === undefined)) {
     return raise('ERR_INVALID_ARGUMENT', 'PrivacyEngine: give either target or noiseMultiplier.');
@@ -175,13 +215,11 @@ function plannedNoise(options: PlanOptions, steps: number, delta: number, accoun
   }
   const { epsilon } = target as { epsilon: number };
   check.positive('PrivacyEngine', { epsilon });
-  const unit = sampler.event(1, records);
-  const other = options.frequencies === undefined ? null : frequencyEvent(options.frequencies);
+  const other = options.frequencies === undefined ? null : frequencyEvent(options.frequencies, neighbours);
   return calibrateNoise({
     targetEpsilon: epsilon,
     targetDelta: delta,
-    samplingRate: unit.kind === 'poissonGaussian' ? unit.samplingRate : 1,
-    steps,
+    event: (sigma) => sampler.event(sigma, records, steps, neighbours),
     accountant,
     events: other === null ? [] : [other],
   }).noiseMultiplier;

@@ -31,7 +31,7 @@ export interface PrivacyEngineOptions extends PlanOptions {
 
 /** What has been spent. */
 export interface PrivacySpent {
-  /** Of everything in the ledger, for neighbours that add or remove one record. Infinity for a noise multiplier of 0. */
+  /** Of everything in the ledger, for the plan's neighbours. Infinity for a noise multiplier of 0. */
   readonly epsilon: number;
   readonly delta: number;
   readonly noiseMultiplier: number;

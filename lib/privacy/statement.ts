@@ -94,7 +94,7 @@ export function privacyStatement(engine: PrivacyEngine, { unit, notCovered = [] 
     accountant: spent.accountant,
     sampling: {
       kind: plan.sampler.kind,
-      rate: plan.sampler.kind === 'poisson' ? plan.expectedBatchSize / plan.records : 1,
+      rate: plan.sampler.kind === 'external' ? 1 : plan.expectedBatchSize / plan.records,
       expectedBatchSize: plan.expectedBatchSize,
     },
     noiseMultiplier: plan.noiseMultiplier,
@@ -149,10 +149,10 @@ function sentences(s: Omit<PrivacyStatement, 'text'>): string {
     return 'This run gives no privacy: its noise was switched off, or noise and sampling can be repeated from a seed.';
   }
   return (
-    `The model is (ε = ${s.epsilon.toPrecision(4)}, δ = ${s.delta.toPrecision(3)})-differentially private for adding or removing ${s.unit} ` +
+    `The model is (ε = ${s.epsilon.toPrecision(4)}, δ = ${s.delta.toPrecision(3)})-differentially private for ${relation(s)} ` +
     `(accountant ${s.accountant}). ${s.steps} of ${s.plannedSteps} planned steps were taken${lost(s.lostSteps)}, ${s.sampling.kind} sampling at rate ` +
     `${s.sampling.rate.toPrecision(4)}, ${bounds(s.clipping)}, noise multiplier ${s.noiseMultiplier.toPrecision(5)}` +
-    `${secondRelease(s.clipping)}${histogram(s.frequencies)}. Not covered: ${s.notCovered.join('; ')}.`
+    `${secondRelease(s.clipping)}${histogram(s.frequencies)}${samplingNote(s.sampling.kind)}. Not covered: ${s.notCovered.join('; ')}.`
   );
 }
 
@@ -167,6 +167,20 @@ function histogram(frequencies: FrequencyStatement | null): string {
 function lost(steps: number): string {
   if (steps === 0) return '';
   return ` (${steps} more ${steps === 1 ? 'was' : 'were'} paid for and lost when the run was broken off)`;
+}
+
+function relation({ neighbours, unit }: Omit<PrivacyStatement, 'text'>): string {
+  if (neighbours === 'replace') return `replacing ${unit} by another one`;
+  if (neighbours === 'zeroOut') return `leaving out the contribution of ${unit}, whose presence is known`;
+  return `adding or removing ${unit}`;
+}
+
+/** What the way of sampling means for the number above. */
+function samplingNote(kind: string): string {
+  if (kind === 'shuffle')
+    return '. Every pass over shuffled data is charged as one release of all records: shuffling earns no amplification here';
+  if (kind === 'external') return '. Batches came from outside and earn no amplification';
+  return '';
 }
 
 function bounds({ kind, maxGradNorm, groups, moving }: ClippingStatement): string {

@@ -1,7 +1,8 @@
 // Poisson sampling: every record joins a batch independently with rate q = B / N.
 
-import { poissonGaussian } from '../accounting/events';
-import { checkBatchSize, rateOf, stepsOf, type DrawingSampler } from './sampler';
+import { NEIGHBOURS, poissonGaussian } from '../accounting/events';
+import type { RandomSource } from './csprng';
+import { checkBatchSize, memoryless, type MemorylessSampler, rateOf, soundNeighbours, stepsOf } from './sampler';
 
 /**
  * The sampler that amplification by subsampling is proven for. The batch size varies around B and may be 0: that is a step of noise
@@ -15,22 +16,34 @@ import { checkBatchSize, rateOf, stepsOf, type DrawingSampler } from './sampler'
  * @throws ERR_INVALID_ARGUMENT when `batchSize` is not a whole number above 0.
  * @example const sampler = poisson({ batchSize: 256 }); const ids = sampler.draw(6040, secureRandom());
  */
-export function poisson({ batchSize }: { batchSize: number }): DrawingSampler {
+export function poisson({ batchSize }: { batchSize: number }): MemorylessSampler {
   checkBatchSize('poisson', batchSize);
-  return Object.freeze<DrawingSampler>({
+  const draw = (records: number, random: RandomSource): Int32Array =>
+    drawPoisson(rateOf('poisson', batchSize, records), records, random);
+  return Object.freeze<MemorylessSampler>({
     kind: 'poisson',
     batchSize,
+    neighbours: NEIGHBOURS,
     steps: (records, epochs) => stepsOf('poisson', batchSize, records, epochs),
-    event: (noiseMultiplier, records, count = 1) =>
-      poissonGaussian(rateOf('poisson', batchSize, records), noiseMultiplier, count),
-    draw(records, random) {
-      const logMiss = Math.log1p(-rateOf('poisson', batchSize, records)); // -Infinity for q = 1: every gap is 0
-      const drawn: number[] = [];
-      for (let next = gap(random.uniform(), logMiss); next < records; next += 1 + gap(random.uniform(), logMiss))
-        drawn.push(next);
-      return Int32Array.from(drawn);
-    },
+    event: (noiseMultiplier, records, count = 1, neighbours) =>
+      poissonGaussian(
+        rateOf('poisson', batchSize, records),
+        noiseMultiplier,
+        count,
+        soundNeighbours('poisson', neighbours, NEIGHBOURS),
+      ),
+    draw,
+    open: memoryless(draw),
   });
+}
+
+/** A Poisson sample at rate q. */
+export function drawPoisson(q: number, records: number, random: RandomSource): Int32Array {
+  const logMiss = Math.log1p(-q); // -Infinity for q = 1: every gap is 0
+  const drawn: number[] = [];
+  for (let next = gap(random.uniform(), logMiss); next < records; next += 1 + gap(random.uniform(), logMiss))
+    drawn.push(next);
+  return Int32Array.from(drawn);
 }
 
 function gap(uniform: number, logMiss: number): number {
