@@ -66,7 +66,7 @@ export function calibrateNoise(target: NoiseTarget): CalibratedNoise {
   let sigma = firstGuess(accountant, all, targetEpsilon, targetDelta);
   for (let push = 1e-7; sigma < MOST_NOISE; push *= 4) {
     const epsilon = epsilonAt(sigma);
-    if (epsilon <= targetEpsilon) return { noiseMultiplier: sigma, epsilon };
+    if (epsilon <= targetEpsilon) return tightened({ noiseMultiplier: sigma, epsilon }, targetEpsilon, epsilonAt);
     // ε falls at least in proportion to 1/σ, so this step suffices but for irregularities of the last digits.
     sigma *= (epsilon / targetEpsilon) * (1 + push);
   }
@@ -76,6 +76,26 @@ export function calibrateNoise(target: NoiseTarget): CalibratedNoise {
     `calibrateNoise: no noise multiplier up to ${MOST_NOISE} gives epsilon ${targetEpsilon} at delta ${targetDelta}; ` +
       `${possible.toPrecision(4)} is possible. Ask for a larger epsilon or take fewer steps.`,
   );
+}
+
+/**
+ * Less noise where ε lies well below the target. Near δ = q the curve of ε hardly depends on the noise in the digits that a search
+ * for δ sees, and the search ends too high: safe, but wasteful.
+ */
+function tightened(
+  found: CalibratedNoise,
+  targetEpsilon: number,
+  epsilonAt: (sigma: number) => number,
+): CalibratedNoise {
+  let best = found;
+  let low = LEAST_NOISE;
+  while (best.epsilon < 0.99 * targetEpsilon && best.noiseMultiplier > 1.0001 * low) {
+    const noiseMultiplier = Math.sqrt(low * best.noiseMultiplier);
+    const epsilon = epsilonAt(noiseMultiplier);
+    if (epsilon <= targetEpsilon) best = { noiseMultiplier, epsilon };
+    else low = noiseMultiplier;
+  }
+  return best;
 }
 
 /** What the steps release, as a function of σ. @throws ERR_INVALID_ARGUMENT */

@@ -9,7 +9,10 @@ import { raise } from '../../errors';
  */
 export type Neighbours = 'addRemove' | 'replace' | 'zeroOut';
 
-export const NEIGHBOURS: readonly Neighbours[] = ['addRemove', 'replace', 'zeroOut'];
+/** At least one relation. */
+export type SoundNeighbours = readonly [Neighbours, ...Neighbours[]];
+
+export const NEIGHBOURS: SoundNeighbours = ['addRemove', 'replace', 'zeroOut'];
 
 interface Release {
   /** The noise has standard deviation `noiseMultiplier` on a sum of contributions of norm at most 1. */

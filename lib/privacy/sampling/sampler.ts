@@ -2,7 +2,7 @@
 
 import * as check from '../../check';
 import { raise } from '../../errors';
-import type { DpEvent, Neighbours } from '../accounting/events';
+import type { DpEvent, Neighbours, SoundNeighbours } from '../accounting/events';
 import type { RandomSource } from './csprng';
 
 /** Public constants of the sampling, and the event that the ledger charges for it. Frozen. */
@@ -11,7 +11,7 @@ export interface Sampler {
   /** Expected records a logical batch, B: the divisor of every released mean. A public constant. */
   readonly batchSize: number;
   /** The relations that its steps have sound accounting for; the first is what a plan takes when it names none. */
-  readonly neighbours: readonly Neighbours[];
+  readonly neighbours: SoundNeighbours;
   /**
    * Logical steps of `epochs` passes over `records` records: ceil(epochs · N / B), whole batches.
    *
@@ -93,9 +93,9 @@ export function batchesAPass(operation: string, batchSize: number, records: numb
 export function soundNeighbours(
   operation: string,
   neighbours: Neighbours | undefined,
-  sound: readonly Neighbours[],
+  sound: SoundNeighbours,
 ): Neighbours {
-  const asked = neighbours ?? (sound[0]);
+  const asked = neighbours ?? sound[0];
   if (!sound.includes(asked)) {
     raise(
       'ERR_INVALID_ARGUMENT',

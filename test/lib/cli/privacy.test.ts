@@ -1,5 +1,9 @@
 // The privacy command agrees with the library and needs no native code.
 
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
 import { epsilonOf, privacyCommand } from '../../../lib/cli/privacy';
 import { gaussian, pld } from '../../../lib/privacy/accounting';
 
@@ -54,3 +58,119 @@ test.each([
 ])('refuses %s', (_name, args) => {
   expect(() => run(...args)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' }));
 });
+
+const DATA = ['--records', '6040', '--batch-size', '256', '--delta', '1e-6'];
+const json = (...args: string[]): Record<string, unknown> =>
+  JSON.parse(run(...args, '--json')) as Record<string, unknown>;
+
+test('steps: the number found stays within the target', () => {
+  const { steps, epsilon } = json('steps', ...DATA, '--epsilon', '3', '--noise-multiplier', '1.5');
+  expect(epsilon).toBeLessThanOrEqual(3);
+  expect(json('epsilon', ...DATA, '--steps', String(steps), '--noise-multiplier', '1.5').epsilon).toBe(epsilon);
+  expect(() => run('steps', ...DATA, '--epsilon', '0.01', '--noise-multiplier', '0.5')).toThrow(
+    expect.objectContaining({ code: 'ERR_PRIVACY_TARGET' }),
+  );
+});
+
+test('curve: epsilon rises with the steps, as numbers, as text and as SVG', () => {
+  const svg = join(mkdtempSync(join(tmpdir(), 'phantomgrad-curve-')), 'curve.svg');
+  const args = ['curve', ...DATA, '--epochs', '2', '--noise-multiplier', '2', '--points', '5'];
+  const points = json(...args, '--svg', svg).points as { steps: number; epsilon: number }[];
+  expect(points.map(({ steps }) => steps)).toEqual([10, 20, 29, 39, 48]);
+  points.forEach(({ epsilon }, k) => expect(epsilon).toBeGreaterThan(points[k - 1]?.epsilon ?? 0));
+  expect(readFileSync(svg, 'utf8')).toMatch(/^<svg .*<polyline points="60\.0,.*<\/svg>\n$/s);
+  expect(run(...args).match(/\*/g)?.length).toBe(5);
+});
+
+test('compare: the certified bound lies between the exact value and the Rényi bound', () => {
+  const rows = json('compare', ...DATA, '--steps', '100', '--noise-multiplier', '2', '--max-batch-size', '360')
+    .rows as {
+    sampler: string;
+    neighbours: string;
+    accountant: string;
+    epsilon: number;
+  }[];
+  const of = (sampler: string, neighbours: string, accountant = 'pld'): number =>
+    rows.find((row) => row.sampler === sampler && row.neighbours === neighbours && row.accountant === accountant)!
+      .epsilon;
+  const own = of('poisson', 'addRemove');
+  expect(own).toBeGreaterThanOrEqual(of('poisson', 'addRemove', 'exact') - 1e-7);
+  expect(own).toBeLessThan(of('poisson', 'addRemove', 'rdp'));
+  expect(of('truncatedPoisson', 'addRemove')).toBeGreaterThanOrEqual(own - 1e-4);
+  for (const worse of [of('fixedSize', 'replace'), of('poisson', 'replace'), of('shuffle', 'zeroOut')]) {
+    expect(worse).toBeGreaterThan(own);
+  }
+  expect(of('external', 'addRemove')).toBeGreaterThan(of('shuffle', 'zeroOut'));
+});
+
+test('statement: says what is promised, to whom, and what is not covered', () => {
+  const { text, epsilon } = json('statement', ...DATA, '--epochs', '5', '--epsilon', '4', '--unit', 'one user');
+  expect(epsilon).toBeLessThanOrEqual(4);
+  expect(text).toMatch(/adding or removing one user .*118 steps of poisson sampling.*Not covered/);
+});
+
+test.each([
+  [
+    'noise and target at once',
+    'ERR_PRIVACY_TARGET',
+    ['epsilon', ...DATA, '--steps', '9', '--noise-multiplier', '1', '--epsilon', '2'],
+  ],
+  ['neither noise nor target', 'ERR_INVALID_ARGUMENT', ['curve', ...DATA, '--steps', '9']],
+  [
+    'steps and epochs at once',
+    'ERR_INVALID_ARGUMENT',
+    ['sigma', ...DATA, '--epsilon', '2', '--steps', '9', '--epochs', '9'],
+  ],
+  [
+    'no records',
+    'ERR_INVALID_ARGUMENT',
+    ['sigma', '--records', '0', '--batch-size', '1', '--delta', '1e-6', '--epsilon', '2', '--steps', '9'],
+  ],
+  [
+    'a batch larger than the data',
+    'ERR_INVALID_ARGUMENT',
+    ['sigma', '--records', '9', '--batch-size', '10', '--delta', '1e-6', '--epsilon', '2', '--steps', '9'],
+  ],
+  [
+    'shuffling with added records',
+    'ERR_INVALID_ARGUMENT',
+    ['sigma', ...DATA, '--epsilon', '2', '--steps', '9', '--sampler', 'shuffle', '--neighbours', 'addRemove'],
+  ],
+  [
+    'a cut without its sampler',
+    'ERR_INVALID_ARGUMENT',
+    ['sigma', ...DATA, '--epsilon', '2', '--steps', '9', '--max-batch-size', '300'],
+  ],
+  [
+    'groups by another accountant',
+    'ERR_INVALID_ARGUMENT',
+    ['sigma', ...DATA, '--epsilon', '2', '--steps', '9', '--group-size', '2', '--accountant', 'rdp'],
+  ],
+])('%s: refused with %s', (_name, code, args) => {
+  expect(() => run(...args)).toThrow(expect.objectContaining({ code }));
+});
+
+test('a delta of 1/records or more is answered with a warning that says why', () => {
+  const error = jest.spyOn(console, 'error').mockImplementation(() => undefined);
+  try {
+    const args = ['--records', '100', '--batch-size', '10', '--steps', '5', '--noise-multiplier', '2'];
+    expect(json('epsilon', ...args, '--delta', '0.01').warnings).toEqual([
+      expect.stringMatching(/publishes one random record/),
+    ]);
+    expect(error).toHaveBeenCalledTimes(1);
+    expect(json('epsilon', ...args, '--delta', '0.001').warnings).toBeUndefined();
+  } finally {
+    error.mockRestore();
+  }
+});
+
+test.each(['epsilon', 'sigma', 'steps', 'curve', 'compare', 'statement'])(
+  '%s explains itself with examples',
+  (name) => {
+    const command = privacyCommand().commands.find((one) => one.name() === name)!;
+    let text = '';
+    command.configureOutput({ writeOut: (part) => void (text += part) });
+    command.outputHelp();
+    expect(text).toMatch(new RegExp(`Examples:\\n  \\$ phantomgrad privacy ${name} `));
+  },
+);

@@ -125,7 +125,7 @@ describe('computed in a process of their own', () => {
 });
 
 describe('what cannot be accounted for is refused with a code', () => {
-  const refused = (code: string): unknown => expect.objectContaining({ code });
+  const refused = (code: string): Error => expect.objectContaining({ code }) as Error;
 
   test('events for different neighbours do not compose', () => {
     expect(() => pld().epsilon([poissonGaussian(0.1, 1), fixedSizeGaussian(0.1, 1)], 1e-5)).toThrow(
