@@ -159,7 +159,7 @@ export abstract class StepEngine {
   #add(operation: string, { loss, lossScale = 1 }: StepInput): void {
     const book = this.#ready(operation);
     const batch = this.stream.outstanding;
-    if (batch === null && 'draw' in this.sampler) {
+    if (batch === null && 'open' in this.sampler) {
       raise(
         'ERR_BATCH_NOT_SAMPLED',
         `${operation}: there is no batch of engine.batches() that this loss could belong to.`,

@@ -13,9 +13,13 @@ import { type DiscreteLoss, type GridOptions, RULE, sumOf } from './discretisati
 import { REACH } from './loss';
 import type { LossPair } from './lossPair';
 import { type Line, logRatio } from './mixture';
+import { OUT_OF_REACH } from './mixtureMoments';
 import { cellsFrom, normalised } from './mixtureGrid';
 
 const { Math } = globalThis; // a look-up of the global for every call is slow where globals are wrapped (vm, Jest)
+
+/** Panels of the quadrature after which a moment counts as out of reach. */
+const MOST_PANELS = 5e4;
 
 const SQRT_2PI = 2.50662827463100050241576528481;
 
@@ -29,7 +33,7 @@ export function fixedSizePair(rate: number, sigma: number): LossPair {
   };
   return {
     symmetric: true,
-    largestTilt: 100 + 5e3 * Math.min(line.sigma, line.sigma ** 2),
+    largestTilt: 1 + 5e3 * Math.min(line.sigma, line.sigma ** 2),
     largestLoss: () => Infinity,
     tilted: (_direction, s, logCut) => tilted(line, s, logCut),
     discretise: (options) => symmetrised(line, options),
@@ -63,6 +67,7 @@ function tilted({ p, sigma }: Line, s: number, logCut: number): TiltedSum {
   const cut = 1 + sigma * Math.sqrt(2 * Math.max(0, Math.log(p.weights[1] as number) - logCut));
   const end = Math.min(1 + REACH * sigma + Math.abs(s), cut);
   const count = Math.ceil((end - 0.5) / panel);
+  if (count > MOST_PANELS) return OUT_OF_REACH;
   let top = 0;
   for (let j = 0; j < count; j++) {
     const x = 0.5 + j * panel;

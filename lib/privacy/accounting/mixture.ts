@@ -137,7 +137,7 @@ export function mixturePair(p: Mixture, q: Mixture, sigma: number): LossPair {
   const spread = spreadOf(line);
   return {
     symmetric,
-    largestTilt: 100 + 2e4 * Math.min(sigma, (sigma * sigma) / spread),
+    largestTilt: 1 + 2e4 * Math.min(sigma, (sigma * sigma) / spread),
     largestLoss(direction) {
       if (direction === 'remove' || q.means.length > 1) return Infinity;
       return -Math.log(p.weights[p.means.indexOf(q.means[0] as number)] as number);

@@ -17,6 +17,7 @@ import { type DiscreteLoss, discretise, type GridOptions } from './discretisatio
 import { upperOutput } from './loss';
 import type { LossPair } from './lossPair';
 import { mixturePair } from './mixture';
+import { OUT_OF_REACH } from './mixtureMoments';
 import { tiltedMoments } from './moments';
 import { log1mexp, logAddExp } from './special';
 
@@ -90,6 +91,7 @@ function mixed(first: LossPair, second: LossPair, logProbability: number): LossP
       const a = first.tilted(direction, s, logCut);
       if (logProbability <= logCut) return a;
       const b = second.tilted(direction, s, logCut - logProbability);
+      if (a.log === Infinity || b.log === Infinity) return OUT_OF_REACH;
       // K - 1 of both is kept, so that nothing is lost where K is nearly 1.
       const excess = Math.exp(logRest) * Math.expm1(a.log) + Math.exp(logProbability) * Math.expm1(b.log);
       const [logA, logB] = [logRest + a.log, logProbability + b.log];

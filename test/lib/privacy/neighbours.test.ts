@@ -4,6 +4,7 @@ import {
   accounting,
   ballsAndBins,
   fixedSize,
+  frequencies,
   poisson,
   privacyStatement,
   type Sampler,
@@ -82,4 +83,28 @@ test('the same noise is worth less where a record may be replaced', () => {
   const spent = (neighbours: 'addRemove' | 'replace'): number =>
     accounting.pld().epsilon([poisson({ batchSize: 10 }).event(2, 400, 100, neighbours)], 1e-5);
   expect(spent('replace')).toBeGreaterThan(1.3 * spent('addRemove'));
+});
+
+test.each([ballsAndBins({ batchSize: 10 }), shuffle({ batchSize: 10 }), fixedSize({ batchSize: 10 })])(
+  'a batch that the engine did not draw is refused: $kind',
+  (sampler) => {
+    const model = smallModel();
+    const optimizer = engineFor(model, { sampler }).attach(optimizers.sgd(model));
+    const foreign = histories().pack(Int32Array.from([1, 2, 3]), { rowBudget: 1000 })[0]!;
+    expect(() => optimizer.step({ loss: model.loss(foreign) })).toThrow(
+      expect.objectContaining({ code: 'ERR_BATCH_NOT_SAMPLED' }),
+    );
+  },
+);
+
+test('what the accountant cannot state after training is refused before it', () => {
+  const refused = expect.objectContaining({ code: 'ERR_ACCOUNTING' }) as Error;
+  const sampler = ballsAndBins({ batchSize: 10 });
+  expect(() => engineFor(smallModel(), { sampler, accountant: accounting.rdp() })).toThrow(refused);
+  expect(() => engineFor(smallModel(), { neighbours: 'replace', accountant: accounting.exact() })).toThrow(refused);
+  const model = smallModel({ reAttention: true });
+  expect(() => engineFor(model, { sampler, frequencies: frequencies.privateHistogram() })).toThrow(refused);
+  expect(engineFor(model, { neighbours: 'replace', frequencies: frequencies.privateHistogram() }).plan.neighbours).toBe(
+    'replace',
+  );
 });
