@@ -38,8 +38,11 @@ The accuracies are computed from private data without noise: no epsilon covers t
       try {
         const rows = await recommender.evaluate(data, progress.show);
         progress.end();
-        if (!json) return console.log(rowTable(rows, includeSeen));
-        progress.note(rowTable(rows, includeSeen));
+        const { config } = recommender;
+        const kind = config.model_type === 'sequential-recurrent' ? config.model.cell : 'transformer';
+        const table = rowTable(rows, includeSeen, kind);
+        if (!json) return console.log(table);
+        progress.note(table);
         console.log(JSON.stringify(rowsJson(rows, includeSeen)));
       } finally {
         recommender.dispose();

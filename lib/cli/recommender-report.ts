@@ -5,21 +5,26 @@ import type { RecommenderReport } from '../tasks';
 import type { Row, RowName } from '../tasks/recommender';
 import { small } from './progress';
 
-const NAMES: Readonly<Record<RowName, string>> = {
-  private: 'private Transformer',
+const NAMES: Readonly<Record<Exclude<RowName, 'private'>, string>> = {
   plain: 'the same, trained without privacy',
   popularity: 'popularity',
   markov: 'first-order Markov',
   optimum: 'best possible (knows how the histories were made)',
 };
 
+const KINDS = { transformer: 'Transformer', gru: 'GRU', lstm: 'LSTM' } as const;
+
 /** Accuracy of each row; with `includeSeen` also when items of the history are ranked. */
-export function rowTable(rows: readonly Row[], includeSeen: boolean): string {
+export function rowTable(
+  rows: readonly Row[],
+  includeSeen: boolean,
+  model: keyof typeof KINDS = 'transformer',
+): string {
   const digits = (value: number): string => value.toFixed(4);
   return textTable(
     ['', 'HIT@10', 'NDCG@10', ...(includeSeen ? ['HIT@10 incl. seen', 'NDCG@10 incl. seen'] : [])],
     rows.map(({ name, hit, ndcg, includingSeen }) => [
-      NAMES[name],
+      name === 'private' ? `private ${KINDS[model]}` : NAMES[name],
       digits(hit),
       digits(ndcg),
       ...(includeSeen ? [digits(includingSeen.hit), digits(includingSeen.ndcg)] : []),

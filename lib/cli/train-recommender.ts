@@ -25,6 +25,8 @@ interface Flags {
   readonly batchSize?: number;
   readonly lr?: number;
   readonly weightDecay?: number;
+  readonly model?: 'transformer' | 'gru' | 'lstm';
+  readonly untied?: boolean;
   readonly dim?: number;
   readonly blocks?: number;
   readonly heads?: number;
@@ -44,7 +46,7 @@ interface Flags {
   readonly config?: string;
 }
 
-const { common, file, synthetic, quick } = DEFAULTS;
+const { common, file, synthetic, quick, recurrent } = DEFAULTS;
 const count = (value: number): string => value.toLocaleString('en-US');
 const either = (name: 'epochs' | 'batchSize' | 'maxLength' | 'dropout'): string =>
   `default: ${file[name]}; synthetic: ${synthetic[name]}`;
@@ -69,8 +71,20 @@ export function trainRecommenderCommand(): Command {
     )
     .option('--lr <rate>', 'highest learning rate (default: 0.17 / sqrt(steps))', number)
     .option('--weight-decay <w>', `L2 (default: ${common.weightDecay})`, number)
+    .addOption(
+      new Option('--model <kind>', `what is trained (default: ${common.model})`).choices([
+        'transformer',
+        'gru',
+        'lstm',
+      ]),
+    )
+    .option('--untied', 'a table of its own for the output (default: that of the input)')
     .option('--dim <d>', `width of the model (default: ${common.dim})`, number)
-    .option('--blocks <n>', `Transformer blocks (default: ${common.blocks})`, number)
+    .option(
+      '--blocks <n>',
+      `Transformer blocks (default: ${common.blocks}) or recurrent layers (default: ${recurrent.blocks})`,
+      number,
+    )
     .option('--heads <n>', `attention heads (default: ${common.heads})`, number)
     .option('--max-length <n>', `most recent items that the model reads (${either('maxLength')})`, number)
     .option('--dropout <p>', `share of activations dropped in training (${either('dropout')})`, number)
@@ -150,7 +164,7 @@ async function run(flags: Flags): Promise<void> {
   progress.end();
   if (exitCode !== null) process.exitCode = exitCode;
   const { includeSeen = false } = flags;
-  const table = result.interrupted ? '' : `\n${rowTable(result.rows, includeSeen)}\n`;
+  const table = result.interrupted ? '' : `\n${rowTable(result.rows, includeSeen, flags.model)}\n`;
   const text = `${table}\n${runSummary(result)}`;
   if (flags.json === true) {
     progress.note(text);
@@ -161,6 +175,7 @@ async function run(flags: Flags): Promise<void> {
 function optionsOf({
   synthetic,
   lr,
+  untied,
   out: _out,
   resume: _resume,
   checkpointEvery: _every,
@@ -172,7 +187,11 @@ function optionsOf({
   if (synthetic === true && rest.data !== undefined) {
     raise('ERR_INVALID_ARGUMENT', 'train recommender: --data and --synthetic contradict each other. Give one of them.');
   }
-  return lr === undefined ? rest : { ...rest, learningRate: lr };
+  return {
+    ...rest,
+    ...(lr === undefined ? {} : { learningRate: lr }),
+    ...(untied === true ? { tied: false } : {}),
+  };
 }
 
 /** Where the run is, and whether it may be there already. */

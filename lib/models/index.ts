@@ -5,6 +5,12 @@ export {
   type SequentialTransformerConfig,
   type SequentialTransformerOptions,
 } from './sequential-transformer';
+export {
+  SequentialRecurrent,
+  type SequentialRecurrentConfig,
+  type SequentialRecurrentOptions,
+} from './sequential-recurrent';
+export { SequentialModel, type SequentialModelConfig } from './sequential-model';
 export { markov } from './markov';
 export { popularity } from './popularity';
 export type { Scorer } from './scorer';

@@ -3,7 +3,7 @@
 import { setImmediate } from 'node:timers/promises';
 
 import type { Batch, SequenceDataset } from '../../data';
-import type { SequentialTransformer } from '../../models/sequential-transformer';
+import type { SequentialModel } from '../../models/sequential-model';
 import { adam, linearWarmupDecay } from '../../optim';
 import { type Checkpoint, type PlainEngine, PrivacyEngine } from '../../privacy';
 import { tidy } from '../../tensor';
@@ -37,7 +37,7 @@ export interface Fitted {
  * @throws ERR_NOT_FINITE when the rate was too high, and what the engine throws.
  */
 export async function fit(
-  model: SequentialTransformer,
+  model: SequentialModel,
   engine: PrivacyEngine | PlainEngine,
   train: SequenceDataset,
   options: FitOptions,

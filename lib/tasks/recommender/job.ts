@@ -1,11 +1,12 @@
 // What a run is going to do, decided and checked as a whole before anything is trained or written.
 
 import type { Split } from '../../data';
-import { SequentialTransformer } from '../../models/sequential-transformer';
+import type { SequentialModel } from '../../models/sequential-model';
 import { VERSION } from '../../version';
 import { frequencies, normalize, poisson, PrivacyEngine, type Sampler } from '../../privacy';
 import type { Histories } from './data';
 import type { OnEvent } from './events';
+import { newModel } from './model';
 import { defaultBatchSize, defaultLearningRate, histogramNoise, type ResolvedOptions } from './options';
 import type { RunDescription } from './run-folder';
 
@@ -18,7 +19,7 @@ export interface Job {
   readonly steps: number;
   /** Highest rate of the schedule. */
   readonly learningRate: number;
-  readonly model: SequentialTransformer;
+  readonly model: SequentialModel;
   /** Not attached yet. */
   readonly engine: PrivacyEngine;
 }
@@ -45,12 +46,6 @@ export function makeJob(options: ResolvedOptions, histories: Histories): Job {
   const items = options.reAttention ? { frequencies: histogram } : {};
   const engine = new PrivacyEngine(model, { records, epochs, recoverySteps, target, sampler, clip, ...items });
   return { options, histories, split, sampler, steps, learningRate, model, engine };
-}
-
-/** A model as the options say; equal options give equal initial weights. */
-export function newModel(options: ResolvedOptions, items: number): SequentialTransformer {
-  const { dim, blocks, heads, maxLength, dropout, targets, seed, reAttention } = options;
-  return new SequentialTransformer({ items, dim, blocks, heads, maxLength, dropout, targets, seed, reAttention });
 }
 
 /** Says what was found, what is going to happen, and what to be careful about. */

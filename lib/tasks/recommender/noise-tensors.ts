@@ -1,14 +1,14 @@
 // What Re-Attention goes by, as tensors beside the weights: the same correction applies after loading.
 
 import { raise } from '../../errors';
-import type { SequentialTransformer } from '../../models/sequential-transformer';
+import type { SequentialModel } from '../../models/sequential-model';
 import { fromTypedArray, type Tensor } from '../../tensor';
 
 const ROWS = 'noiseVariance.rows';
 const WEIGHT = 'noiseVariance.weight';
 
 /** Variance of each item's row, `[items + 1]`, and of every other weight, `[1]`, float64; nothing for a model without. The caller's to free. */
-export function noiseTensors({ noiseVariance }: SequentialTransformer): [string, Tensor][] {
+export function noiseTensors({ noiseVariance }: SequentialModel): [string, Tensor][] {
   if (noiseVariance === null) return [];
   const { rows, weight } = noiseVariance;
   return [
@@ -18,7 +18,7 @@ export function noiseTensors({ noiseVariance }: SequentialTransformer): [string,
 }
 
 /** Takes them out of `stored` and gives them to `model`. @throws ERR_RUN_FOLDER when they do not fit it. */
-export function restoreNoise(model: SequentialTransformer, stored: Map<string, Tensor>, path: string): void {
+export function restoreNoise(model: SequentialModel, stored: Map<string, Tensor>, path: string): void {
   const [rows, weight] = [stored.get(ROWS), stored.get(WEIGHT)];
   if (rows === undefined && weight === undefined) return;
   if (!model.usesEffectiveError) {

@@ -1,6 +1,7 @@
 // Options of a recommender run: what may be said, what is refused before anything is read, and the defaults.
 
 import * as check from '../../check';
+import { raise } from '../../errors';
 
 /** What a user may say. Everything has a default; `{}` trains on made-up histories. */
 export interface RecommenderOptions {
@@ -23,9 +24,13 @@ export interface RecommenderOptions {
   readonly learningRate?: number;
   /** Default 0. */
   readonly weightDecay?: number;
+  /** Default `transformer`; `gru` and `lstm` are the paper's recurrent baselines. */
+  readonly model?: 'transformer' | 'gru' | 'lstm';
+  /** One table is embedding and softmax head at once. Default true. */
+  readonly tied?: boolean;
   /** Width of the model. Default 64. */
   readonly dim?: number;
-  /** Default 2. */
+  /** Transformer blocks, default 2, or recurrent layers, default 1. */
   readonly blocks?: number;
   /** Attention heads, a divisor of `dim`. Default 1. */
   readonly heads?: number;
@@ -36,7 +41,8 @@ export interface RecommenderOptions {
   /** Whether every position predicts the item after it, or the last one only. Default `all`. */
   readonly targets?: 'all' | 'last';
   /**
-   * Correct attention for the noise of training by noisy frequencies of the items, which a part of ε pays for. Default true.
+   * Correct attention for the noise of training by noisy frequencies of the items, which a part of ε pays for. Default true for
+   * Transformers; the others have no attention.
    */
   readonly reAttention?: boolean;
   /** Initial weights and dropout. Noise and sampling never repeat. Default 0. */
@@ -60,6 +66,8 @@ export const DEFAULTS = {
     epsilon: 8,
     recoverySteps: 0,
     weightDecay: 0,
+    model: 'transformer',
+    tied: true,
     dim: 64,
     blocks: 2,
     heads: 1,
@@ -71,6 +79,7 @@ export const DEFAULTS = {
   file: { epochs: 100, batchSize: 1024, maxLength: 200, dropout: 0.2, plain: false },
   synthetic: { users: 15_000, epochs: 5, batchSize: 512, maxLength: 50, dropout: 0.1, plain: true },
   quick: { users: 2_000, epochs: 2, plain: false },
+  recurrent: { blocks: 1, reAttention: false },
 } as const;
 
 /** Expected users a step where nothing else is said; at most a quarter of the users. N is public, so this costs no privacy. */
@@ -107,7 +116,9 @@ export function resolveOptions(options: RecommenderOptions): ResolvedOptions {
   } = DEFAULTS[options.data === undefined ? 'synthetic' : 'file'];
   const own = { epochs: usual, maxLength: longest, dropout: share, plain };
   const short = options.quick === true ? { epochs: DEFAULTS.quick.epochs, plain: DEFAULTS.quick.plain } : {};
-  const resolved = { ...DEFAULTS.common, ...own, ...short, ...options };
+  const { model = DEFAULTS.common.model } = options;
+  const kind = model === 'transformer' ? {} : DEFAULTS.recurrent;
+  const resolved = { ...DEFAULTS.common, ...own, ...short, ...kind, ...options };
   const { epsilon, delta, epochs, batchSize, learningRate, weightDecay, minActions, targets, recoverySteps } = resolved;
   const { dim, blocks, heads, maxLength, dropout, seed } = resolved;
   const name = 'train recommender';
@@ -120,6 +131,11 @@ export function resolveOptions(options: RecommenderOptions): ResolvedOptions {
   check.notNegative(name, { weightDecay });
   check.integer(name, { minActions }, 2);
   check.oneOf(name, { targets }, ['all', 'last']);
+  check.oneOf(name, { model }, ['transformer', 'gru', 'lstm']);
+  check.oneOf(name, { tied: resolved.tied }, [true, false]);
+  if (model !== 'transformer' && (resolved.reAttention || resolved.heads !== 1)) {
+    raise('ERR_INVALID_ARGUMENT', `${name}: heads and Re-Attention belong to the Transformer, not to ${model}.`);
+  }
   check.integer(name, { dim }, 1);
   check.integer(name, { blocks }, 1);
   check.integer(name, { heads }, 1);

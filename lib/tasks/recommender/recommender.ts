@@ -4,7 +4,7 @@ import { EvaluationSet, interactions, type Interactions, SequenceDataset } from 
 import { raise } from '../../errors';
 import * as check from '../../check';
 import { flatten } from '../../data/sequences';
-import type { SequentialTransformer } from '../../models/sequential-transformer';
+import type { SequentialModel } from '../../models/sequential-model';
 import { baselines, measure, type Row } from './compare';
 import { type Histories, synthetic } from './data';
 import type { OnEvent } from './events';
@@ -22,7 +22,7 @@ export class Recommender {
   readonly #numbers: ReadonlyMap<string, number>;
 
   private constructor(
-    readonly model: SequentialTransformer,
+    readonly model: SequentialModel,
     readonly config: RunConfig,
     /** The privacy statement that was stored with the weights. */
     readonly privacy: Readonly<Record<string, unknown>>,

@@ -1,18 +1,13 @@
 // config.json of a run: what it holds, and what is checked before anything is built from it.
 
 import { raise } from '../../errors';
-import type { SequentialTransformerConfig } from '../../models/sequential-transformer';
 import type { DataSource } from './data';
-
-export const MODEL_TYPE = 'sequential-transformer';
+import { type ModelKind, MODEL_TYPES } from './model';
 
 /** config.json. */
-export interface RunConfig {
-  readonly model_type: typeof MODEL_TYPE;
-  readonly architectures: readonly ['SequentialTransformer'];
+export type RunConfig = ModelKind & {
   /** Version of this library that wrote the folder. */
   readonly phantomgrad: string;
-  readonly model: SequentialTransformerConfig;
   readonly data: DataSource;
   readonly training: Readonly<Record<string, string | number | boolean>>;
   readonly vocabulary: {
@@ -21,13 +16,13 @@ export interface RunConfig {
     /** Original id of item n at index n - 1. */
     readonly items: readonly string[];
   };
-}
+};
 
 /** @throws ERR_RUN_FOLDER naming the field that is not what it should be. */
 export function checkRunConfig(value: Record<string, unknown>, path: string): RunConfig {
   const refuse = (what: string): never => raise('ERR_RUN_FOLDER', `${path}: ${what}.`);
-  if (value.model_type !== MODEL_TYPE) {
-    return refuse(`model_type must be ${MODEL_TYPE}, is ${JSON.stringify(value.model_type)}`);
+  if (!MODEL_TYPES.includes(value.model_type as never)) {
+    return refuse(`model_type must be ${MODEL_TYPES.join(' or ')}, is ${JSON.stringify(value.model_type)}`);
   }
   const { model, data, vocabulary } = value;
   if (!isObject(model) || !isObject(data) || !isObject(vocabulary))

@@ -5,11 +5,12 @@ import { join } from 'node:path';
 
 import { PhantomgradError, raise } from '../../errors';
 import { replaceFile } from '../../files';
-import { SequentialTransformer } from '../../models/sequential-transformer';
+import type { SequentialModel } from '../../models/sequential-model';
 import { loadWeights, saveWeights } from '../../models/weights';
 import { noGrad, type Tensor } from '../../tensor';
 import { noiseTensors, restoreNoise } from './noise-tensors';
-import { checkRunConfig, MODEL_TYPE, type RunConfig } from './run-config';
+import { kindOf, modelOf } from './model';
+import { checkRunConfig, type RunConfig } from './run-config';
 
 /** Names inside a run folder. */
 export const RUN_FILES = {
@@ -25,7 +26,7 @@ const UNBEGUN: readonly string[] = [RUN_FILES.metrics, 'checkpoint.part'];
 export type RunDescription = Omit<RunConfig, 'model_type' | 'architectures' | 'model'>;
 
 export interface Run {
-  readonly model: SequentialTransformer;
+  readonly model: SequentialModel;
   readonly config: RunConfig;
   /** privacy.json as it stands there. */
   readonly privacy: Readonly<Record<string, unknown>>;
@@ -68,14 +69,12 @@ export async function makeRunFolder(folder: string): Promise<void> {
  */
 export async function writeRun(
   folder: string,
-  model: SequentialTransformer,
+  model: SequentialModel,
   description: RunDescription,
   privacy: object,
 ): Promise<void> {
   const config: RunConfig = {
-    model_type: MODEL_TYPE,
-    architectures: ['SequentialTransformer'],
-    model: model.config,
+    ...kindOf(model),
     ...description,
   };
   await replaceFile(join(folder, RUN_FILES.privacy), `${JSON.stringify(privacy, null, 2)}\n`);
@@ -83,7 +82,7 @@ export async function writeRun(
   const noise = noiseTensors(model);
   try {
     const tensors = [...model.namedParameters(), ...noise];
-    await saveWeights(join(folder, RUN_FILES.weights), tensors, { model_type: MODEL_TYPE });
+    await saveWeights(join(folder, RUN_FILES.weights), tensors, { model_type: config.model_type });
   } finally {
     for (const [, tensor] of noise) tensor.dispose();
   }
@@ -98,9 +97,9 @@ export async function readRun(folder: string): Promise<Run> {
   const config = checkRunConfig(await readJson(folder, RUN_FILES.config), join(folder, RUN_FILES.config));
   const privacy = await readJson(folder, RUN_FILES.privacy);
   const path = join(folder, RUN_FILES.weights);
-  let model: SequentialTransformer;
+  let model: SequentialModel;
   try {
-    model = new SequentialTransformer(config.model);
+    model = modelOf(config);
   } catch (error) {
     if (!(error instanceof PhantomgradError) || error.code !== 'ERR_INVALID_ARGUMENT') throw error;
     return raise('ERR_RUN_FOLDER', `${join(folder, RUN_FILES.config)}: ${error.message}`, error);
@@ -114,7 +113,7 @@ export async function readRun(folder: string): Promise<Run> {
   return { model: model.eval(), config, privacy };
 }
 
-async function loadParameters(model: SequentialTransformer, path: string): Promise<void> {
+async function loadParameters(model: SequentialModel, path: string): Promise<void> {
   const { tensors } = await loadWeights(path).catch((error: unknown) => {
     if (!(error instanceof PhantomgradError)) throw error;
     return raise('ERR_RUN_FOLDER', error.message, error);

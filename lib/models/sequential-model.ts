@@ -1,0 +1,155 @@
+// What every model that predicts the next item of a history has in common: its table, its loss, its scores.
+
+import type { Batch, SequenceRows } from '../data';
+import { historyRows } from '../data';
+import { raise } from '../errors';
+import {
+  Embedding,
+  type Initializer,
+  Module,
+  type NoiseVariance,
+  Segments,
+  softmaxCrossEntropy,
+  SoftmaxHead,
+  withSegments,
+} from '../nn';
+import { fromTypedArray, noGrad, type Tensor, tidy, torch } from '../tensor';
+import type { Scorer } from './scorer';
+
+/** What every configuration says. */
+export interface SequentialModelConfig {
+  /** Items are 1..items; 0 is padding and never predicted. */
+  readonly items: number;
+  /** Default 64. */
+  readonly dim: number;
+  /** Most recent items that are read. Default 200. */
+  readonly maxLength: number;
+  /** Default 0.2. */
+  readonly dropout: number;
+  /** `all` (default): every position predicts the item after it. `last`: only the last one does. */
+  readonly targets: 'all' | 'last';
+  /** Default true: one table is embedding and softmax head at once. False: the head has a table of its own. */
+  readonly tied: boolean;
+  /** Initial weights and dropout. Default 0. */
+  readonly seed: number;
+}
+
+/** Softmax over all items; the loss of a sample is the mean over its positions. */
+export abstract class SequentialModel extends Module implements Scorer {
+  abstract readonly config: SequentialModelConfig;
+  readonly items: Embedding;
+  /** Null where the table is tied. */
+  readonly head: SoftmaxHead | null;
+
+  protected constructor({ items, dim, tied }: SequentialModelConfig, init: Initializer) {
+    super();
+    this.items = new Embedding(items + 1, dim, { init, paddingId: 0 });
+    this.head = tied ? null : new SoftmaxHead(dim, items + 1, { init });
+  }
+
+  get itemCount(): number {
+    return this.config.items;
+  }
+
+  /** Whether the model corrects for the noise of private training: then an engine tells it of the noise. */
+  get usesEffectiveError(): boolean {
+    return false;
+  }
+
+  /** What the model corrects by, to be saved beside the weights: without it the model scores differently. */
+  get noiseVariance(): NoiseVariance | null {
+    return null;
+  }
+
+  set noiseVariance(variance: NoiseVariance | null) {
+    if (variance !== null)
+      raise('ERR_INVALID_ARGUMENT', 'noiseVariance: this kind of model has no attention to correct.');
+  }
+
+  /** How batches for this model are laid out, and what a row costs: its logits and its activations, in bytes. */
+  packing(): { maxLength: number; targets: 'all' | 'last'; bytesPerRow: number } {
+    const { items, maxLength, targets } = this.config;
+    return { maxLength, targets, bytesPerRow: 4 * (items + 1 + this.activationsPerRow()) };
+  }
+
+  /** @returns `[samples]` mean cross entropy of each sequence; 0 for one without rows. */
+  loss(batch: Batch & { readonly step?: number }): Tensor {
+    using segments = Segments.of(batch);
+    return withSegments(segments, () =>
+      tidy(() => {
+        const hidden = this.hidden(batch);
+        const targets = fromTypedArray(batch.targets, [batch.rows]);
+        if (this.config.targets === 'all') {
+          const weights = batch.weights === undefined ? null : fromTypedArray(batch.weights, [batch.rows]);
+          return this.#crossEntropy(hidden, targets, weights);
+        }
+        const { rows, offsets } = lastRows(batch);
+        using last = new Segments(offsets, batch.recordIds, segments.step, segments.token);
+        return withSegments(last, () => this.#crossEntropy(hidden.indexSelect(0, rows), targets.indexSelect(0, rows)));
+      }),
+    );
+  }
+
+  scores(history: Int32Array): Float32Array {
+    return this.scoresBatch([history]);
+  }
+
+  /** Logits of the item after each history, `[histories, items + 1]`; an empty history is scored as all zeros. */
+  scoresBatch(histories: readonly Int32Array[]): Float32Array {
+    const rows = historyRows(histories, { maxLength: this.config.maxLength });
+    const training = this.training;
+    this.eval();
+    try {
+      using segments = Segments.of(rows);
+      return noGrad(() =>
+        withSegments(segments, () =>
+          tidy(() => {
+            const last = lastRows(rows);
+            const hidden = this.hidden(rows).indexSelect(0, last.rows);
+            const logits = torch.ops.phantomgrad.linear(hidden, this.#table);
+            return spread(logits.toTypedArray() as Float32Array, last.offsets, this.itemCount + 1);
+          }),
+        ),
+      );
+    } finally {
+      this.train(training);
+    }
+  }
+
+  /** `[rows, dim]`: what the model makes of each position and those before it. Runs in the segments of `rows`. */
+  protected abstract hidden(rows: SequenceRows): Tensor;
+
+  /** Values that one row keeps for the backward pass. */
+  protected abstract activationsPerRow(): number;
+
+  get #table(): Tensor {
+    return (this.head ?? this.items).weight;
+  }
+
+  #crossEntropy(hidden: Tensor, targets: Tensor, weights: Tensor | null = null): Tensor {
+    return softmaxCrossEntropy(hidden, this.#table, targets, { weights, paddingId: 0, mean: true });
+  }
+}
+
+// The last row of every sequence that has one, and which sequence it belongs to.
+function lastRows({ samples, offsets }: SequenceRows): { rows: Tensor; offsets: BigInt64Array } {
+  const rows: bigint[] = [];
+  const ends = new BigInt64Array(samples + 1);
+  for (let b = 0; b < samples; b++) {
+    const end = offsets[b + 1] as bigint;
+    if (end > (offsets[b] as bigint)) rows.push(end - 1n);
+    ends[b + 1] = BigInt(rows.length);
+  }
+  return { rows: fromTypedArray(BigInt64Array.from(rows), [rows.length]), offsets: ends };
+}
+
+function spread(scores: Float32Array, offsets: BigInt64Array, width: number): Float32Array {
+  const samples = offsets.length - 1;
+  if (scores.length === samples * width) return scores;
+  const all = new Float32Array(samples * width);
+  for (let b = 0; b < samples; b++) {
+    const row = Number(offsets[b]);
+    if (offsets[b + 1] !== offsets[b]) all.set(scores.subarray(row * width, (row + 1) * width), b * width);
+  }
+  return all;
+}
