@@ -6,6 +6,7 @@ import { Command } from 'commander';
 import { VERSION } from '../version';
 import { doctorCommand } from './doctor';
 import { evaluateCommand } from './evaluate';
+import { experimentCommand } from './experiment';
 import { explain, parserLine } from './failure';
 import { privacyCommand } from './privacy';
 import { recommendCommand } from './recommend';
@@ -33,7 +34,15 @@ Exit codes: 0 done, 1 failure, 2 bad input, 130 interrupted. Errors: «phantomgr
   const train = new Command('train')
     .description('train a model with differential privacy')
     .addCommand(trainRecommenderCommand());
-  const commands = [train, evaluateCommand(), recommendCommand(), privacyCommand(), setupCommand(), doctorCommand()];
+  const commands = [
+    train,
+    evaluateCommand(),
+    recommendCommand(),
+    experimentCommand(),
+    privacyCommand(),
+    setupCommand(),
+    doctorCommand(),
+  ];
   for (const command of commands) {
     root.addCommand(command);
   }

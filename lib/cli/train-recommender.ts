@@ -12,6 +12,7 @@ import { applyConfigFile } from './config-file';
 import { interruptible } from './interrupt';
 import { ProgressPrinter } from './progress';
 import { runJson, runSummary, rowTable } from './recommender-report';
+import { timestamp } from './timestamp';
 import { number } from './values';
 
 interface Flags {
@@ -214,11 +215,4 @@ function newestWaiting(folder: string): string | null {
   const names = readdirSync(folder).filter((name) => name.startsWith('recommender-'));
   const waiting = names.sort().filter((name) => canResume(join(folder, name)));
   return waiting.length === 0 ? null : join(folder, waiting.at(-1) as string);
-}
-
-/** 20260131-235959 in local time. */
-function timestamp(now: Date): string {
-  const two = (value: number): string => String(value).padStart(2, '0');
-  const day = `${now.getFullYear()}${two(now.getMonth() + 1)}${two(now.getDate())}`;
-  return `${day}-${two(now.getHours())}${two(now.getMinutes())}${two(now.getSeconds())}`;
 }

@@ -1,0 +1,92 @@
+// `phantomgrad experiment NAME`: the paper's tables, ours beside theirs.
+
+import { join } from 'node:path';
+
+import { Command } from 'commander';
+
+import { raise } from '../errors';
+import { EXPERIMENT_NAMES, type ExperimentControl, NOT_COVERED, runExperiment } from '../tasks/experiments';
+import type { RunEvent } from '../tasks/recommender';
+import { interruptible } from './interrupt';
+import { ProgressPrinter } from './progress';
+import { timestamp } from './timestamp';
+import { number } from './values';
+
+interface Flags {
+  readonly quick?: boolean;
+  readonly data?: string;
+  readonly out?: string;
+  readonly seeds?: number;
+  readonly resume?: boolean;
+  readonly json?: boolean;
+}
+
+export function experimentCommand(): Command {
+  return new Command('experiment')
+    .description("run an experiment of the paper and set the paper's numbers beside it")
+    .argument('<name>', EXPERIMENT_NAMES.join(', '))
+    .option('--quick', 'two small steps a cell on made-up histories: does everything work?')
+    .option('--data <file>', 'MovieLens-1M for paper-table-2, Amazon Games for paper-table-3')
+    .option('--out <dir>', 'folder for results.json and report.html (default: runs/<name>-<time>)')
+    .option('--seeds <n>', 'runs of every cell (default: 5; quick: 1)', number)
+    .option('--resume', 'go on with the cells that are missing in --out')
+    .option('--json', 'last line on standard output: one JSON object')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ phantomgrad experiment paper-table-1
+  $ phantomgrad experiment paper-table-2 --quick
+  $ phantomgrad experiment paper-table-2 --data ratings.dat --out table-2
+  $ phantomgrad experiment paper-table-2 --data ratings.dat --out table-2 --resume
+
+A cell is one training run; each is on disk when it ends. Ctrl-C ends after the step at hand and exits 130.
+Exit codes: 0 done, 1 failure, 2 bad input (nothing was trained), 130 interrupted.
+`,
+    )
+    .action((name: string, flags: Flags) => run(name, flags));
+}
+
+async function run(name: string, { json = false, out: folder, ...options }: Flags): Promise<void> {
+  if (options.resume === true && folder === undefined) {
+    raise('ERR_INVALID_ARGUMENT', 'experiment: --resume goes on with a folder; name it with --out.');
+  }
+  const out = folder ?? join('runs', `${name}-${timestamp(new Date())}`);
+  const progress = new ProgressPrinter();
+  const { result, exitCode } = await interruptible(
+    (signal) => runExperiment(name, { ...options, ...showing(progress), out, signal }),
+    () => progress.note('Interrupted: ending after this step. Again to leave at once.'),
+  );
+  progress.end();
+  if (exitCode !== null) process.exitCode = exitCode;
+  const { text, rows, cells, planned, interrupted } = result;
+  const trained = planned === 0 ? [] : [`Cells: ${cells} of ${planned}.`, notCovered()];
+  const goOn = interrupted ? [`Interrupted. Go on with --resume --out ${out}`] : [];
+  const all = [text, ...trained, ...goOn, `Saved: ${out}`].join('\n');
+  if (!json) {
+    console.log(all);
+    return;
+  }
+  progress.note(all);
+  console.log(
+    JSON.stringify({ experiment: name, quick: options.quick ?? false, cells, planned, interrupted, rows, out }),
+  );
+}
+
+function notCovered(): string {
+  return ['Epsilon does not cover:', ...NOT_COVERED.map((what) => `- ${what}`)].join('\n');
+}
+
+// Every cell has the same data and warnings: said once.
+function showing(progress: ProgressPrinter): Pick<ExperimentControl, 'onEvent' | 'onCell'> {
+  const said = new Set<string>();
+  const onEvent = (event: RunEvent): void => {
+    if (event.kind === 'data' || event.kind === 'warning') {
+      const text = JSON.stringify(event);
+      if (said.has(text)) return;
+      said.add(text);
+    }
+    progress.show(event);
+  };
+  return { onEvent, onCell: (text) => progress.note(text) };
+}

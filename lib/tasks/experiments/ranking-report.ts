@@ -1,0 +1,54 @@
+// report.html of an accuracy table: numbers, learning curves, settings, and what ε does not cover.
+
+import { figure, heading, list, page, paragraph, table } from '../../report/html';
+import { lineChart } from '../../report/line-chart';
+import { DEPARTURES, EPSILONS, NOT_COVERED, type RankingExperiment, ROWS } from './definitions';
+import type { Results } from './results';
+import { dataRemark, gainLines, HEADER, settingsLine, summarise, texts } from './summary';
+
+export function rankingReport(experiment: RankingExperiment, results: Results): string {
+  const remark = dataRemark(experiment, results);
+  const rows = summarise(experiment, results);
+  const none = 'No cell has been run yet.';
+  return page(`phantomgrad: ${experiment.title}`, [
+    paragraph(
+      `HIT@10 and NDCG@10 in per cent, all items ranked, mean ± spread (standard deviation) over seeds. An empty cell was not run. ` +
+        `Items of the history are left out of the ranking, or ranked too («incl. seen»). The paper's numbers stand in the last columns.`,
+    ),
+    ...(results.quick ? [paragraph('A quick run: it shows that everything works, not how accurate anything is.')] : []),
+    ...(remark === null ? [] : [paragraph(remark)]),
+    table(HEADER, rows.map(texts)),
+    ...(results.cells.length === 0 ? [paragraph(none)] : gainLines(results).map(paragraph)),
+    ...yardsticks(results),
+    heading(2, 'Settings'),
+    paragraph(`${settingsLine(results)}. phantomgrad ${results.phantomgrad}.`),
+    heading(2, 'Learning curves'),
+    paragraph('Training loss of the first seed. Computed from private data without noise.'),
+    ...EPSILONS.map((epsilon) => figure(curves(results, epsilon), `epsilon ${epsilon}`)),
+    heading(2, 'What epsilon does not cover'),
+    list(NOT_COVERED),
+    heading(2, 'Where this is not the paper'),
+    list(DEPARTURES),
+  ]);
+}
+
+function curves({ cells }: Results, epsilon: number): string {
+  const series = ROWS.flatMap(({ id, name }) => {
+    const own = cells.filter((cell) => cell.row === id && cell.epsilon === epsilon);
+    const [first] = own.sort((a, b) => a.seed - b.seed);
+    return first === undefined ? [] : [{ name, points: first.losses }];
+  });
+  return lineChart(series, { x: 'epoch', y: 'loss' });
+}
+
+function yardsticks({ yardsticks: scorers }: Results): string[] {
+  const rows = Object.entries(scorers).map(([name, { excludingSeen, includingSeen }]) => [
+    name,
+    ...[excludingSeen.hit, excludingSeen.ndcg, includingSeen.hit, includingSeen.ndcg].map((value) =>
+      (100 * value).toFixed(2),
+    ),
+  ]);
+  if (rows.length === 0) return [];
+  const header = ['without training', 'HIT@10', 'NDCG@10', 'HIT incl. seen', 'NDCG incl. seen'];
+  return [table(header, rows)];
+}

@@ -1,0 +1,139 @@
+// From cells to a table: mean and spread over seeds, beside the paper's numbers.
+
+import { textTable } from '../../report/table';
+import { EPSILONS, type RankingExperiment, ROWS, type RowId } from './definitions';
+import type { PaperCell } from './paper-numbers';
+import type { Cell, Results } from './results';
+
+export interface Statistic {
+  readonly mean: number;
+  /** Standard deviation over seeds; null for one seed. */
+  readonly spread: number | null;
+}
+
+/** A row and a budget; what was not run is null. Accuracies in per cent. */
+export interface SummaryRow {
+  readonly row: RowId;
+  readonly name: string;
+  readonly epsilon: number;
+  readonly seeds: number;
+  /** The largest of the seeds, rounded up. */
+  readonly epsilonSpent: number | null;
+  readonly hit: Statistic | null;
+  readonly ndcg: Statistic | null;
+  readonly hitIncludingSeen: Statistic | null;
+  readonly ndcgIncludingSeen: Statistic | null;
+  readonly paper: PaperCell;
+}
+
+export function statistic(values: readonly number[]): Statistic | null {
+  if (values.length === 0) return null;
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  if (values.length === 1) return { mean, spread: null };
+  return { mean, spread: Math.sqrt(values.reduce((sum, x) => sum + (x - mean) ** 2, 0) / (values.length - 1)) };
+}
+
+export function summarise({ paper }: RankingExperiment, { cells }: Results): SummaryRow[] {
+  return EPSILONS.flatMap((epsilon, k) =>
+    ROWS.map(({ id, name }) => {
+      const own = cells.filter((cell) => cell.row === id && cell.epsilon === epsilon);
+      const over = (value: (cell: Cell) => number): Statistic | null => statistic(own.map((cell) => 100 * value(cell)));
+      const spent = Math.max(...own.map(({ privacy }) => privacy.epsilon));
+      return {
+        row: id,
+        name,
+        epsilon,
+        seeds: own.length,
+        epsilonSpent: own.length === 0 ? null : Math.ceil(spent * 1000) / 1000,
+        hit: over(({ excludingSeen }) => excludingSeen.hit),
+        ndcg: over(({ excludingSeen }) => excludingSeen.ndcg),
+        hitIncludingSeen: over(({ includingSeen }) => includingSeen.hit),
+        ndcgIncludingSeen: over(({ includingSeen }) => includingSeen.ndcg),
+        paper: paper[id][k] as PaperCell,
+      };
+    }),
+  );
+}
+
+export const HEADER = [
+  'model',
+  'epsilon',
+  'spent',
+  'seeds',
+  'HIT@10',
+  'NDCG@10',
+  'HIT incl. seen',
+  'NDCG incl. seen',
+  'paper HIT',
+  'paper NDCG',
+] as const;
+
+/** Cells of {@link HEADER}; empty where nothing was run. */
+export function texts({ name, epsilon, epsilonSpent, seeds, paper, ...row }: SummaryRow): string[] {
+  return [
+    name,
+    String(epsilon),
+    epsilonSpent?.toFixed(3) ?? '',
+    seeds === 0 ? '' : String(seeds),
+    ...[row.hit, row.ndcg, row.hitIncludingSeen, row.ndcgIncludingSeen].map(percent),
+    ...[paper.hit, paper.ndcg].map(([mean, spread]) => percent({ mean, spread })),
+  ];
+}
+
+/** `Re-Attention - vanilla` over the seeds that both have; null where there are none. */
+export function pairedGain({ cells }: Results, epsilon: number): { hit: Statistic; ndcg: Statistic } | null {
+  const of = (row: RowId): Cell[] => cells.filter((cell) => cell.row === row && cell.epsilon === epsilon);
+  const others = of('vanilla');
+  const pairs = of('reAttention').flatMap((cell) => {
+    const other = others.find(({ seed }) => seed === cell.seed);
+    return other === undefined ? [] : [[cell.excludingSeen, other.excludingSeen] as const];
+  });
+  const hit = statistic(pairs.map(([a, b]) => 100 * (a.hit - b.hit)));
+  const ndcg = statistic(pairs.map(([a, b]) => 100 * (a.ndcg - b.ndcg)));
+  return hit === null || ndcg === null ? null : { hit, ndcg };
+}
+
+/** Lines on {@link pairedGain}, one for every budget that has pairs. */
+export function gainLines(results: Results): string[] {
+  return EPSILONS.flatMap((epsilon) => {
+    const gain = pairedGain(results, epsilon);
+    if (gain === null) return [];
+    return [
+      `Re-Attention minus vanilla at epsilon ${epsilon}, same seeds: HIT@10 ${percent(gain.hit)}, NDCG@10 ${percent(gain.ndcg)}`,
+    ];
+  });
+}
+
+export function settingsLine({ options, data }: Results): string {
+  const { epochs, batchSize, learningRate, weightDecay, dim, maxLength, dropout, delta } = options;
+  return (
+    `${data.name}: ${data.users} users, ${data.items} items, ${data.actions} training actions. ` +
+    `Epochs ${epochs}, batch ${batchSize}, rate ${learningRate} (Adam, 20 % warm-up, linear decay), weight decay ${weightDecay}, ` +
+    `dim ${dim}, max length ${maxLength}, dropout ${dropout}, normalised gradients, delta ${delta?.toPrecision(3)}`
+  );
+}
+
+/** Where the data are not the paper's; null where they look the same. */
+export function dataRemark({ data: paper }: RankingExperiment, { data }: Results): string | null {
+  if (data.users === paper.users && data.items === paper.items) return null;
+  return `These are not the paper's data: its ${paper.name} has ${paper.users} users and ${paper.items} items.`;
+}
+
+/** For a terminal. */
+export function rankingText(experiment: RankingExperiment, results: Results): string {
+  const remark = dataRemark(experiment, results);
+  return [
+    `${experiment.title}; accuracies in per cent, mean ± spread over seeds`,
+    '',
+    textTable(HEADER, summarise(experiment, results).map(texts)),
+    '',
+    ...gainLines(results),
+    settingsLine(results),
+    ...(remark === null ? [] : [remark]),
+  ].join('\n');
+}
+
+function percent(value: Statistic | null): string {
+  if (value === null) return '';
+  return value.spread === null ? value.mean.toFixed(2) : `${value.mean.toFixed(2)} ± ${value.spread.toFixed(2)}`;
+}

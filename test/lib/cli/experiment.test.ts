@@ -1,0 +1,45 @@
+// `phantomgrad experiment` as a process: what it prints, how it refuses, and what a killed one leaves.
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { home, lastJson, phantomgrad } from './command';
+
+jest.setTimeout(300_000); // processes of their own, on a machine that may be busy
+
+const cells = (): unknown[] =>
+  (JSON.parse(readFileSync(join(home, 'table', 'results.json'), 'utf8')) as { cells: unknown[] }).cells;
+
+test('a killed experiment keeps its finished cells and goes on behind them', async () => {
+  const args = ['experiment', 'paper-table-2', '--quick', '--out', 'table', '--json'];
+  const killed = await phantomgrad(args, {
+    onError: (child, stderr) => {
+      if (stderr.includes('Cell 4 of 15')) child.kill('SIGKILL');
+    },
+  });
+  expect(killed.code).toBeNull();
+  const kept = cells();
+  expect(kept.length).toBeGreaterThanOrEqual(3);
+  expect(kept.length).toBeLessThan(15);
+  const ended = await phantomgrad([...args, '--resume']);
+  expect(ended.code).toBe(0);
+  expect(ended.stderr).not.toContain('Cell 3 of 15');
+  expect(cells().slice(0, kept.length)).toEqual(kept);
+  const json = lastJson(ended);
+  expect(json).toMatchObject({ experiment: 'paper-table-2', quick: true, cells: 15, planned: 15, out: 'table' });
+  expect(json.rows).toHaveLength(15);
+  expect(ended.stderr).toContain('Epsilon does not cover');
+});
+
+test('an unknown experiment is refused with the known ones; table 1 prints both sides', async () => {
+  const refused = await phantomgrad(['experiment', 'table-7']);
+  expect(refused).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/^phantomgrad: \[ERR_INVALID_ARGUMENT\].*paper-table-1, paper-table-2/),
+  });
+  const nowhere = await phantomgrad(['experiment', 'paper-table-2', '--quick', '--resume']);
+  expect(nowhere).toMatchObject({ code: 2, stderr: expect.stringContaining('--out') });
+  const { code, stdout } = await phantomgrad(['experiment', 'paper-table-1', '--out', 'one']);
+  expect(code).toBe(0);
+  for (const text of ['0.34085', '0.3408', '2.50e-0', 'misprint']) expect(stdout).toContain(text);
+});
