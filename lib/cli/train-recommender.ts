@@ -20,6 +20,7 @@ interface Flags {
   readonly synthetic?: boolean;
   readonly catalogue?: string;
   readonly minActions?: number;
+  readonly minItemActions?: number;
   readonly epsilon?: number;
   readonly delta?: number;
   readonly epochs?: number;
@@ -62,6 +63,11 @@ export function trainRecommenderCommand(): Command {
       'public list of item ids, one a line; without it the list comes from the data, uncovered by epsilon',
     )
     .option('--min-actions <n>', `leave out users with fewer actions (default: ${common.minActions})`, number)
+    .option(
+      '--min-item-actions <n>',
+      `leave out items with fewer actions, before users are counted (default: ${common.minItemActions})`,
+      number,
+    )
     .option('--epsilon <e>', `privacy budget, for adding or removing one user (default: ${common.epsilon})`, number)
     .option('--delta <d>', 'its delta (default: min(1e-6, N^-1.1) for N users)', number)
     .option('--epochs <n>', `passes over the data (${either('epochs')})`, number)

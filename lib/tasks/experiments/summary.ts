@@ -116,7 +116,7 @@ export function settingsLine({ options, data }: Results): string {
 /** Where the data are not the paper's; null where they look the same. */
 export function dataRemark({ data: paper }: RankingExperiment, { data }: Results): string | null {
   if (data.users === paper.users && data.items === paper.items) return null;
-  return `These are not the paper's data: its ${paper.name} has ${paper.users} users and ${paper.items} items.`;
+  return `These are not the paper's data: ${paper.name} comes to ${paper.users} users and ${paper.items} items here.`;
 }
 
 /** For a terminal. */
@@ -130,6 +130,7 @@ export function rankingText(experiment: RankingExperiment, results: Results): st
     ...gainLines(results),
     settingsLine(results),
     ...(remark === null ? [] : [remark]),
+    ...(results.quick ? ['A quick run: it shows that everything works, not how accurate anything is.'] : []),
   ].join('\n');
 }
 

@@ -10,7 +10,7 @@ import { DEFAULTS, type ResolvedOptions } from './options';
 
 /** Where histories came from, as config.json keeps it: no paths of the machine. */
 export type DataSource =
-  | { readonly kind: 'file'; readonly name: string; readonly minActions: number }
+  | { readonly kind: 'file'; readonly name: string; readonly minActions: number; readonly minItemActions?: number }
   | { readonly kind: 'synthetic'; readonly users: number };
 
 export interface Histories {
@@ -22,9 +22,9 @@ export interface Histories {
 
 /** @throws ERR_DATA_FORMAT for a file that is not what it should be, ERR_INVALID_ARGUMENT. */
 export async function loadHistories(
-  options: Pick<ResolvedOptions, 'data' | 'catalogue' | 'minActions' | 'quick'>,
+  options: Pick<ResolvedOptions, 'data' | 'catalogue' | 'minActions' | 'minItemActions' | 'quick'>,
 ): Promise<Histories> {
-  const { data, catalogue, minActions, quick } = options;
+  const { data, catalogue, minActions, minItemActions, quick } = options;
   if (data === undefined) {
     if (catalogue !== undefined) {
       raise(
@@ -36,8 +36,8 @@ export async function loadHistories(
   }
   const items = catalogue === undefined ? {} : { catalogue: await readCatalogue(catalogue) };
   return {
-    interactions: await interactions(data, { minActions, ...items }),
-    source: { kind: 'file', name: basename(data), minActions },
+    interactions: await interactions(data, { minActions, minItemActions, ...items }),
+    source: { kind: 'file', name: basename(data), minActions, minItemActions },
     optimum: null,
   };
 }

@@ -11,6 +11,8 @@ export interface RecommenderOptions {
   readonly catalogue?: string;
   /** Users with fewer actions are left out. Default 5. */
   readonly minActions?: number;
+  /** Items with fewer actions are left out, before users are counted. Default 1. */
+  readonly minItemActions?: number;
   /** Default 8. */
   readonly epsilon?: number;
   /** Default min(1e-6, N^-1.1) for N users. */
@@ -63,6 +65,7 @@ export type ResolvedOptions = Required<
 export const DEFAULTS = {
   common: {
     minActions: 5,
+    minItemActions: 1,
     epsilon: 8,
     recoverySteps: 0,
     weightDecay: 0,
@@ -130,6 +133,7 @@ export function resolveOptions(options: RecommenderOptions): ResolvedOptions {
   if (learningRate !== undefined) check.positive(name, { learningRate });
   check.notNegative(name, { weightDecay });
   check.integer(name, { minActions }, 2);
+  check.integer(name, { minItemActions: resolved.minItemActions }, 1);
   check.oneOf(name, { targets }, ['all', 'last']);
   check.oneOf(name, { model }, ['transformer', 'gru', 'lstm']);
   check.oneOf(name, { tied: resolved.tied }, [true, false]);

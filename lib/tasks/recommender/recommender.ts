@@ -86,8 +86,8 @@ export class Recommender {
       const { interactions: histories, optimum } = synthetic(source.users);
       return { ...histories.split(), optimum };
     }
-    const minActions = source.kind === 'file' ? source.minActions : 5;
-    const flat = this.#renumber(await interactions(data, { minActions }), data);
+    const { minActions, minItemActions = 1 } = source.kind === 'file' ? source : { minActions: 5 };
+    const flat = this.#renumber(await interactions(data, { minActions, minItemActions }), data);
     return { train: new SequenceDataset(flat, 1), test: new EvaluationSet(flat), optimum: null };
   }
 

@@ -29,6 +29,10 @@ test('a killed experiment keeps its finished cells and goes on behind them', asy
   expect(json).toMatchObject({ experiment: 'paper-table-2', quick: true, cells: 15, planned: 15, out: 'table' });
   expect(json.rows).toHaveLength(15);
   expect(ended.stderr).toContain('Epsilon does not cover');
+  const ids = (cells() as { row: string; epsilon: number }[]).map(({ row, epsilon }) => `${row} ${epsilon}`);
+  expect(new Set(ids).size).toBe(15);
+  const idle = await phantomgrad([...args, '--resume']);
+  expect(idle.stderr).not.toMatch(/Cell \d/);
 });
 
 test('an unknown experiment is refused with the known ones; table 1 prints both sides', async () => {

@@ -4,13 +4,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { runExperiment, type VarianceRow } from '../../../../lib/tasks/experiments';
+import { type Cell, type Results, runExperiment, type VarianceRow } from '../../../../lib/tasks/experiments';
 import { entries, logFile } from '../recommender/fixture';
 
 const home = mkdtempSync(join(tmpdir(), 'phantomgrad-experiment-'));
 afterAll(() => rmSync(home, { recursive: true, force: true }));
-const cellsIn = (out: string): { row: string; epsilon: number; seed: number; finished: string }[] =>
-  (JSON.parse(readFileSync(join(out, 'results.json'), 'utf8')) as { cells: never[] }).cells;
+const cellsIn = (out: string): readonly Cell[] =>
+  (JSON.parse(readFileSync(join(out, 'results.json'), 'utf8')) as Results).cells;
 
 test('table 1: the formula agrees with a million samples and, for ReLU, with the paper', async () => {
   const out = join(home, 'one');
@@ -26,44 +26,38 @@ test('table 1: the formula agrees with a million samples and, for ReLU, with the
   expect(entries(out)).toEqual(['report.html', 'results.json']);
 });
 
+/** A quick table 3 that is stopped in its third cell. */
+async function threeCells(out: string, resume: boolean): Promise<{ cells: number; begun: string[] }> {
+  const controller = new AbortController();
+  const begun: string[] = [];
+  const onCell = (text: string): void => {
+    if (begun.push(text) === 3) controller.abort();
+  };
+  const control = { out, quick: true, resume, signal: controller.signal, onCell };
+  const { cells, planned, interrupted } = await runExperiment('paper-table-3', control);
+  expect({ planned, interrupted }).toEqual({ planned: 15, interrupted: true });
+  return { cells, begun };
+}
+
 test('an interrupted experiment goes on with the cells that are missing, and repeats none', async () => {
   const out = join(home, 'two');
-  const controller = new AbortController();
-  let begun = 0;
-  const onCell = (): void => {
-    begun += 1;
-    if (begun === 3) controller.abort();
-  };
-  const first = await runExperiment('paper-table-3', { out, quick: true, signal: controller.signal, onCell });
-  expect(first).toMatchObject({ interrupted: true, cells: 2, planned: 15 });
+  expect((await threeCells(out, false)).cells).toBe(2);
   const kept = cellsIn(out);
   expect(kept.map(({ row }) => row)).toEqual(['gru', 'lstm']);
-  // Without --resume the folder is left alone.
-  await expect(runExperiment('paper-table-3', { out, quick: true })).rejects.toMatchObject({ code: 'ERR_RUN_FOLDER' });
-  // Another experiment does not go on with it.
+  // Without resume the folder is left alone; another experiment does not go on with it.
+  const again = runExperiment('paper-table-3', { out, quick: true });
+  await expect(again).rejects.toMatchObject({ code: 'ERR_RUN_FOLDER' });
   const other = runExperiment('paper-table-2', { out, quick: true, resume: true });
   await expect(other).rejects.toMatchObject({ code: 'ERR_RUN_FOLDER' });
-  const run: string[] = [];
-  const second = await runExperiment('paper-table-3', {
-    ...{ out, quick: true, resume: true },
-    onCell: (text) => run.push(text),
-  });
-  expect(second).toMatchObject({ interrupted: false, cells: 15, planned: 15 });
-  expect(run).toHaveLength(13);
-  const cells = cellsIn(out);
-  expect(cells.slice(0, 2)).toEqual(kept);
-  expect(new Set(cells.map(({ row, epsilon, seed }) => `${row} ${epsilon} ${seed}`)).size).toBe(15);
-  for (const { privacy, epsilon } of cells as unknown as { privacy: { epsilon: number }; epsilon: number }[]) {
+  const { cells, begun } = await threeCells(out, true);
+  expect(cells).toBe(4);
+  expect(begun[0]).toMatch(/^Cell 3 of 15: Transformer w\/o sharing/);
+  expect(cellsIn(out).slice(0, 2)).toEqual(kept);
+  expect(cellsIn(out).map(({ row }) => row)).toEqual(['gru', 'lstm', 'untied', 'vanilla']);
+  for (const { privacy, epsilon } of cellsIn(out)) {
     expect(privacy.epsilon).toBeLessThanOrEqual(epsilon);
     expect(privacy.epsilon).toBeGreaterThan(0.9 * epsilon);
   }
-  const third = await runExperiment('paper-table-3', {
-    ...{ out, quick: true, resume: true },
-    onCell: () => {
-      throw new Error('nothing is left to run');
-    },
-  });
-  expect(third.cells).toBe(15);
 });
 
 const refusals: [string, string, object, string, RegExp][] = [

@@ -1,5 +1,7 @@
 // The paper's baselines go the whole way that its model goes: training, run folder, loading.
 
+import { appendFileSync } from 'node:fs';
+
 import { Recommender, type RecommenderOptions, trainRecommender } from '../../../../lib/tasks';
 import { readRun } from '../../../../lib/tasks/recommender/run-folder';
 import { logFile, path, small } from './fixture';
@@ -33,4 +35,15 @@ test.each([
 ])('%s is refused', async (_name, options) => {
   const run = trainRecommender({ ...small(data), ...(options as RecommenderOptions) });
   await expect(run).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+});
+
+test('items with too few actions are left out in training, and again when the run is evaluated on its file', async () => {
+  const rare = logFile('rare.csv');
+  const out = path('rare');
+  appendFileSync(rare, Array.from({ length: 3 }, (_, k) => `u${k},once-${k},900\n`).join(''));
+  const { rows } = await trainRecommender({ ...small(rare), minItemActions: 2, reAttention: false }, { out });
+  const recommender = await Recommender.load(out);
+  expect(recommender.config.vocabulary.items).toHaveLength(20);
+  expect((await recommender.evaluate(rare))[0]).toMatchObject({ hit: rows[0]!.hit, ndcg: rows[0]!.ndcg });
+  recommender.dispose();
 });
