@@ -143,6 +143,15 @@ export class PrivacyEngine extends StepEngine {
     if (this.#checkpoint !== null) {
       raise('ERR_ENGINE_STATE', `checkpoint: this engine has one already, in ${this.#checkpoint.folder}.`);
     }
+    const { sampler } = this.plan;
+    if ('open' in sampler && !('draw' in sampler)) {
+      // A step replayed after a crash would have to count as a whole pass over the data, which no plan has room for.
+      raise(
+        'ERR_INVALID_ARGUMENT',
+        `checkpoint: a run with the sampler ${sampler.kind} cannot be continued, because its one assignment of records to batches ` +
+          'binds every step. Use poisson, truncatedPoisson or fixedSize.',
+      );
+    }
     this.#checkpoint = Checkpoint.open(
       {
         plan: this.plan,

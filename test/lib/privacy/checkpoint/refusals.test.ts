@@ -1,7 +1,7 @@
 // What a resume refuses, each with its code and the file or value that is wrong; and that a refusal changes nothing.
 
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 
@@ -9,12 +9,14 @@ import { adam, sgd } from '../../../../lib/optim';
 import {
   abadi,
   automatic,
+  ballsAndBins,
   external,
   normalize,
   perLayer,
   poisson,
   type PrivacyEngineOptions,
   readCheckpoint,
+  shuffle,
 } from '../../../../lib/privacy';
 import { rdp } from '../../../../lib/privacy/accounting';
 import { hash } from '../../../../lib/privacy/checkpoint/ledger-file';
@@ -64,6 +66,20 @@ const otherPlans: [string, Partial<PrivacyEngineOptions>, RegExp][] = [
 
 test.each(otherPlans)('%s is refused', (_, plan, message) => {
   refused(good, 'ERR_CHECKPOINT_MISMATCH', message, () => open(good, plan, { ...same, resume: true }));
+});
+
+test.each(
+  [ballsAndBins({ batchSize: 10 }), shuffle({ batchSize: 10 })].map((sampler) => [sampler.kind, sampler] as const),
+)('a run with the sampler %s cannot be continued, and says so before anything is written', (_kind, sampler) => {
+  const model = smallModel();
+  const engine = engineFor(model, { sampler });
+  engine.attach(adam(model.parameters(), { lr: 0.01 }));
+  const folder = fresh();
+  expect(() => engine.checkpoint(folder, { data: histories() })).toThrow(
+    expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' }),
+  );
+  expect(existsSync(folder) ? readdirSync(folder) : []).toEqual([]);
+  engine.close();
 });
 
 test('all differences are listed at once', () => {
