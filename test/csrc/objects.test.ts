@@ -53,6 +53,11 @@ test('everything that the core takes from LibTorch is in the libraries that we o
   expect(torch.filter((name) => !offered.has(name))).toEqual([]);
 });
 
+test("the core runs loops on LibTorch's threads: it asks for OpenMP, and brings no second copy of it", () => {
+  expect(undefinedIn(core)).toContain('GOMP_parallel');
+  expect(neededBy(core).filter((name) => name.includes('gomp'))).toEqual([]);
+});
+
 test('the core exports no function of ours but its registration', () => {
   const ours = definedIn(core).filter((name) => name.includes('phantomgrad') || name.startsWith('napi_'));
   expect(ours).toEqual(['napi_register_module_v1']);
