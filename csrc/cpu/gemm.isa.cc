@@ -129,12 +129,20 @@ void gram(int64_t m, int64_t n, int64_t k, const T* a, int64_t lda, const T* b, 
 
 template <class T>
 void transpose(int64_t m, int64_t n, const T* in, int64_t ld_in, T* out, int64_t ld_out) {
-  constexpr int64_t block = 16;  // one cache line of floats each way
-  for (int64_t i = 0; i < m; i += block)
-    for (int64_t j = 0; j < n; j += block) {
-      const int64_t rows = m - i < block ? m - i : block, columns = n - j < block ? n - j : block;
-      for (int64_t c = 0; c < columns; ++c)
-        for (int64_t r = 0; r < rows; ++r) out[(j + c) * ld_out + i + r] = in[(i + r) * ld_in + j + c];
+  constexpr int L = kLanes<T>;
+  for (int64_t i = 0; i < m; i += L)
+    for (int64_t j = 0; j < n; j += L) {
+      const int rows = static_cast<int>(m - i < L ? m - i : L), columns = static_cast<int>(n - j < L ? n - j : L);
+      Vec<T> square[L] = {};
+      for (int r = 0; r < rows; ++r) {
+        const T* from = in + (i + r) * ld_in + j;
+        square[r] = columns == L ? load(from) : load_part(from, columns);
+      }
+      transpose_square<T>(square);
+      for (int c = 0; c < columns; ++c) {
+        T* to = out + (j + c) * ld_out + i;
+        rows == L ? store(to, square[c]) : store_part(to, square[c], rows);
+      }
     }
 }
 

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #define PG_ISA_LEVEL_baseline 0
 #define PG_ISA_LEVEL_avx2 1
@@ -107,6 +108,28 @@ inline T horizontal_max(Vec<T> v) {
 template <class T>
 inline Vec<T> larger(Vec<T> a, Vec<T> b) {
   return a > b ? a : b;
+}
+
+/// Lanes S apart change places between two rows of a square: a step of its transposition.
+template <int S, class T, int... Lane>
+inline void swap_lanes(Vec<T>& a, Vec<T>& b, std::integer_sequence<int, Lane...>) {
+#if __has_builtin(__builtin_shufflevector)
+  const Vec<T> upper = __builtin_shufflevector(a, b, ((Lane & S) != 0 ? kLanes<T> + Lane - S : Lane)...);
+  b = __builtin_shufflevector(a, b, ((Lane & S) != 0 ? kLanes<T> + Lane : Lane + S)...);
+  a = upper;
+#else  // GCC 11
+  const Vec<T> upper{((Lane & S) != 0 ? b[Lane - S] : a[Lane])...};
+  b = Vec<T>{((Lane & S) != 0 ? b[Lane] : a[Lane + S])...};
+  a = upper;
+#endif
+}
+
+/// Transposes the square whose rows are given.
+template <class T, int S = kLanes<T> / 2>
+inline void transpose_square(Vec<T> (&rows)[kLanes<T>]) {
+  for (int i = 0; i < kLanes<T>; ++i)
+    if ((i & S) == 0) swap_lanes<S, T>(rows[i], rows[i + S], std::make_integer_sequence<int, kLanes<T>>());
+  if constexpr (S > 1) transpose_square<T, S / 2>(rows);
 }
 
 }  // namespace phantomgrad::cpu::PG_ISA

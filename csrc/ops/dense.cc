@@ -16,8 +16,8 @@
 namespace phantomgrad {
 namespace {
 
-// Output rows of one task of the clipped sum: a multiple of the register tile.
-constexpr int64_t kTaskRows = 24;
+// Output rows of the clipped sum: what threads share out, and what one product forms. Multiples of the register tile.
+constexpr int64_t kTaskRows = 12, kBlockRows = 24;
 
 class DenseUse final : public Use {
  public:
@@ -78,9 +78,10 @@ class DenseUse final : public Use {
       const int64_t tasks = (p + kTaskRows - 1) / kTaskRows;
       cpu::parallel_for(
           0, tasks, cpu::grain_for(segments().rows() * kTaskRows * d / 8), [&](int64_t first, int64_t last) {
-            Buffer<T> partial(kTaskRows * d);
-            for (int64_t task = first; task < last; ++task) {
-              const int64_t row = task * kTaskRows, rows = std::min(kTaskRows, p - row);
+            Buffer<T> partial(kBlockRows * d);
+            const int64_t end = std::min(p, last * kTaskRows);
+            for (int64_t row = first * kTaskRows; row < end; row += kBlockRows) {
+              const int64_t rows = std::min(kBlockRows, end - row);
               for (const Run& run : runs) {
                 const int64_t start = segments().first(run.first), length = segments().first(run.last) - start;
                 PG_CALL((gemm<T>), rows, d, length, {g + start * p + row, 1, p}, scaled.data() + start * d, d,

@@ -12,15 +12,18 @@
 namespace phantomgrad {
 namespace {
 
-constexpr int64_t kTaskRows = 96;
+constexpr int64_t kTaskRows = 24;   // what threads share out: a multiple of the register tile
+constexpr int64_t kBlockRows = 96;  // rows that pass over the matrix together
+constexpr int64_t kBand = 16;       // rows that a transposition reads together
 
 // out [rows, n] = in [rows, k] matrix [k, n] (+ bias), a block of rows at a time.
 template <class T>
 void product(const T* in, int64_t rows, int64_t k, const T* matrix, int64_t n, const T* bias, T* out) {
   cpu::parallel_for(0, (rows + kTaskRows - 1) / kTaskRows, cpu::grain_for(kTaskRows * k * n / 8),
                     [&](int64_t first, int64_t last) {
-                      for (int64_t row = first * kTaskRows; row < std::min(rows, last * kTaskRows); row += kTaskRows) {
-                        const int64_t count = std::min(kTaskRows, rows - row);
+                      const int64_t end = std::min(rows, last * kTaskRows);
+                      for (int64_t row = first * kTaskRows; row < end; row += kBlockRows) {
+                        const int64_t count = std::min(kBlockRows, end - row);
                         PG_CALL((gemm<T>), count, n, k, {in + row * k, k, 1}, matrix, n, out + row * n, n, false);
                         if (bias == nullptr) continue;
                         for (int64_t r = row; r < row + count; ++r)
@@ -35,7 +38,13 @@ const T* right_factor(const at::Tensor& weight, bool as_is, Buffer<T>& transpose
   if (as_is) return weight.const_data_ptr<T>();
   const int64_t rows = weight.size(0), columns = weight.size(1);
   transposed = Buffer<T>(rows * columns);
-  PG_CALL((transpose<T>), rows, columns, weight.const_data_ptr<T>(), columns, transposed.data(), rows);
+  const T* in = weight.const_data_ptr<T>();
+  const int64_t bands = (rows + kBand - 1) / kBand;
+  cpu::parallel_for(0, bands, cpu::grain_for(kBand * columns), [&](int64_t first, int64_t last) {
+    const int64_t row = first * kBand;
+    PG_CALL((transpose<T>), std::min(rows, last * kBand) - row, columns, in + row * columns, columns,
+            transposed.data() + row, rows);
+  });
   return transposed.data();
 }
 
