@@ -13,13 +13,14 @@ import {
   type Neighbours,
   pld,
   poissonGaussian,
+  prv,
   rdp,
   shuffledGaussian,
   truncatedPoissonGaussian,
 } from '../privacy/accounting';
 import { number } from './values';
 
-const ACCOUNTANTS = { pld, exact, rdp };
+const ACCOUNTANTS = { pld, prv, exact, rdp };
 
 /** The samplers by their names, and the neighbours that each is charged for when none are named. */
 const SAMPLERS = {
@@ -61,7 +62,7 @@ export function planOptions(command: Command): Command {
     .addOption(
       new Option(
         '--accountant <name>',
-        'pld: certified upper bound; exact: the value, without proof; rdp: looser bound',
+        'pld: certified upper bound; prv: upper end of a certified interval; exact: the value, without proof; rdp: looser bound',
       )
         .choices(Object.keys(ACCOUNTANTS))
         .default('pld'),

@@ -45,6 +45,7 @@ export interface ComparedRow {
 
 const ROWS: readonly (readonly [NonNullable<PlanFlags['sampler']>, Neighbours, PlanFlags['accountant']])[] = [
   ['poisson', 'addRemove', 'pld'],
+  ['poisson', 'addRemove', 'prv'],
   ['poisson', 'addRemove', 'exact'],
   ['poisson', 'addRemove', 'rdp'],
   ['poisson', 'replace', 'pld'],

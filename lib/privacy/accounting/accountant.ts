@@ -6,8 +6,11 @@ import type { DpEvent } from './events';
 
 /** Turns released events into a guarantee for the neighbours that the events were charged for. */
 export interface Accountant {
-  /** `pld`: certified upper bound, tight to 1e-3. `rdp`: upper bound, looser. `exact`: the value itself, without proof. */
-  readonly name: 'pld' | 'rdp' | 'exact';
+  /**
+   * `pld`: certified upper bound, tight to 1e-3. `prv`: upper end of a certified interval. `rdp`: upper bound, looser. `exact`: the value
+   * itself, without proof.
+   */
+  readonly name: 'pld' | 'prv' | 'rdp' | 'exact';
   /** How many records two neighbouring data sets may differ in. Absent: 1. */
   readonly groupSize?: number;
   /**

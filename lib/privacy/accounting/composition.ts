@@ -102,6 +102,17 @@ export function isEmpty({ mu, sampled, others, binned }: Composition): boolean {
   return mu === 0 && sampled.length === 0 && others.length === 0 && binned === null;
 }
 
+/** All Poisson-sampled steps; the Gaussian part of a composition is one step of rate 1. */
+export function stepsOf({ mu, sampled }: Composition): SampledSteps[] {
+  return mu > 0 ? [...sampled, { q: 1, sigma: 1 / mu, count: 1 }] : [...sampled];
+}
+
+/** A composition of a single step, 0 < q <= 1. */
+export function once(step: SampledSteps): Composition {
+  const alone = { mu: 0, sampled: [], others: [], binned: null };
+  return step.q === 1 ? { ...alone, mu: 1 / step.sigma } : { ...alone, sampled: [{ ...step, count: 1 }] };
+}
+
 /** A release that is bounded for one relation says nothing about another one; and groups need a proof of their own. */
 function checkNeighbours(events: readonly DpEvent[], groupSize: number): void {
   const relations = new Set<Neighbours>(events.map(neighboursOf));

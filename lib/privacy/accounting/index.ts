@@ -26,4 +26,5 @@ export {
 } from './events';
 export { exact } from './exact';
 export { pld, type PldOptions } from './pld';
+export { type Bounds, prv, type PrvAccountant } from './prv';
 export { rdp, type RdpOptions, renyiDivergence } from './rdp';

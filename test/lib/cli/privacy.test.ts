@@ -32,6 +32,8 @@ test('epsilon of the README, by every accountant', () => {
   expect(of('exact')).toBeCloseTo(1.8282, 3);
   expect(of('pld')).toBeGreaterThanOrEqual(of('exact') - 1e-7);
   expect(of('rdp')).toBeGreaterThan(of('pld'));
+  expect(of('prv')).toBeGreaterThan(of('exact'));
+  expect(of('prv')).toBeLessThan(of('exact') * 1.002);
 });
 
 test('a rate of 1 is the plain Gaussian mechanism', () => {
@@ -96,6 +98,8 @@ test('compare: the certified bound lies between the exact value and the Rényi b
   const own = of('poisson', 'addRemove');
   expect(own).toBeGreaterThanOrEqual(of('poisson', 'addRemove', 'exact') - 1e-7);
   expect(own).toBeLessThan(of('poisson', 'addRemove', 'rdp'));
+  expect(of('poisson', 'addRemove', 'prv')).toBeGreaterThan(of('poisson', 'addRemove', 'exact'));
+  expect(of('poisson', 'addRemove', 'prv')).toBeLessThan(own * 1.002);
   expect(of('truncatedPoisson', 'addRemove')).toBeGreaterThanOrEqual(own - 1e-4);
   for (const worse of [of('fixedSize', 'replace'), of('poisson', 'replace'), of('shuffle', 'zeroOut')]) {
     expect(worse).toBeGreaterThan(own);
