@@ -1,12 +1,11 @@
-// The least noise, or the most steps, that a privacy target allows.
+// The least noise that a privacy target allows.
 
 import * as check from '../../check';
 import { PhantomgradError, raise } from '../../errors';
 import { type Accountant, checkDelta } from './accountant';
 import { composition } from './composition';
-import { type DpEvent, poissonGaussian, withCount } from './events';
-import { exactLogDelta } from './exact';
-import { largestFitting } from './largestFitting';
+import { type DpEvent, poissonGaussian } from './events';
+import { estimateEpsilon } from './estimate';
 import { pld } from './pld';
 import { rdp } from './rdp';
 import { increasingRoot } from './root';
@@ -63,7 +62,21 @@ export function calibrateNoise(target: NoiseTarget): CalibratedNoise {
   }
   const all = (sigma: number): DpEvent[] => [...events, release(sigma)];
   const epsilonAt = (sigma: number): number => accountant.epsilon(all(sigma), targetDelta);
-  let sigma = firstGuess(accountant, all, targetEpsilon, targetDelta);
+  const estimate = estimateOf(accountant, all, targetDelta);
+  let sigma = firstGuess(accountant, all, estimate, targetEpsilon, targetDelta);
+  let best: CalibratedNoise | undefined;
+  for (let round = 0; round < 4 && estimate !== undefined; round++) {
+    const epsilon = epsilonAt(sigma);
+    if (epsilon <= targetEpsilon) best = smaller(best, { noiseMultiplier: sigma, epsilon });
+    if (epsilon <= targetEpsilon && epsilon >= targetEpsilon * (1 - 8e-5)) break;
+    // Newton's step for log ε over log σ, a little short of the target so that the next one fits.
+    const slope = Math.log(estimate(0.99 * sigma) / estimate(1.01 * sigma)) / Math.log(1.01 / 0.99);
+    const next = sigma * (epsilon / (targetEpsilon * (1 - 5e-6))) ** (1 / slope);
+    if (!(slope >= 0.5 && next >= LEAST_NOISE && Math.abs(Math.log(next / sigma)) < 0.1)) break;
+    if (best !== undefined && !(next < best.noiseMultiplier)) break;
+    sigma = next;
+  }
+  if (best !== undefined) return tightened(best, targetEpsilon, epsilonAt);
   for (let push = 1e-7; sigma < MOST_NOISE; push *= 4) {
     const epsilon = epsilonAt(sigma);
     if (epsilon <= targetEpsilon) return tightened({ noiseMultiplier: sigma, epsilon }, targetEpsilon, epsilonAt);
@@ -76,6 +89,21 @@ export function calibrateNoise(target: NoiseTarget): CalibratedNoise {
     `calibrateNoise: no noise multiplier up to ${MOST_NOISE} gives epsilon ${targetEpsilon} at delta ${targetDelta}; ` +
       `${possible.toPrecision(4)} is possible. Ask for a larger epsilon or take fewer steps.`,
   );
+}
+
+function smaller(one: CalibratedNoise | undefined, other: CalibratedNoise): CalibratedNoise {
+  return one !== undefined && one.noiseMultiplier <= other.noiseMultiplier ? one : other;
+}
+
+/** A quick estimate of ε at a noise multiplier, where there is one. */
+function estimateOf(
+  accountant: Accountant,
+  all: (sigma: number) => readonly DpEvent[],
+  delta: number,
+): ((sigma: number) => number) | undefined {
+  const { others, binned } = composition(all(1), { binned: true });
+  if (others.length > 0 || binned || accountant.groupSize !== undefined || accountant.name === 'rdp') return undefined;
+  return (sigma) => estimateEpsilon(composition(all(sigma)), Math.log(delta));
 }
 
 /**
@@ -110,37 +138,23 @@ function releaseOf({ samplingRate, steps, event }: NoiseTarget): (noiseMultiplie
   return (noiseMultiplier) => poissonGaussian(given.samplingRate, noiseMultiplier, given.steps);
 }
 
-/** σ a little below or at the answer: by the accountant itself where it is cheap, else by the exact δ at the target ε. */
+/** σ near the answer: by the accountant itself where nothing quicker is known, else by an estimate of the exact ε. */
 function firstGuess(
   accountant: Accountant,
   all: (sigma: number) => readonly DpEvent[],
+  estimate: ((sigma: number) => number) | undefined,
   epsilon: number,
   delta: number,
 ): number {
-  const { others, binned } = composition(all(1), { binned: true });
-  if (others.length > 0 || binned || accountant.groupSize !== undefined) {
-    const margin = (sigma: number): number =>
-      Math.log(epsilon) - Math.log(accountant.epsilon(all(sigma), delta) + 1e-9);
-    return solveFalling(margin, 1);
-  }
-  const renyi = rdp();
-  const renyiMargin = (sigma: number): number => Math.log(delta) - Math.log(renyi.delta(all(sigma), epsilon));
-  if (renyiMargin(LEAST_NOISE) >= 0) return LEAST_NOISE;
-  const upper = solve(renyiMargin, 1, 1e-3);
   if (accountant.name === 'rdp') {
+    const renyi = rdp();
+    const renyiMargin = (sigma: number): number => Math.log(delta) - Math.log(renyi.delta(all(sigma), epsilon));
+    if (renyiMargin(LEAST_NOISE) >= 0) return LEAST_NOISE;
     // Its own ε once more: a choice of orders may differ from the default.
-    return solve((sigma) => epsilon - accountant.epsilon(all(sigma), delta), upper, 1e-7);
+    return solve((sigma) => epsilon - accountant.epsilon(all(sigma), delta), solve(renyiMargin, 1, 1e-3), 1e-7);
   }
-  try {
-    return solve(
-      (sigma) => Math.log(delta) - exactLogDelta(composition(all(sigma)), 'remove', epsilon),
-      0.95 * upper,
-      1e-7,
-    );
-  } catch (error) {
-    if (!(error instanceof PhantomgradError && error.code === 'ERR_ACCOUNTING')) throw error;
-    return solve((sigma) => epsilon - accountant.epsilon(all(sigma), delta), 0.95 * upper, 1e-4);
-  }
+  const quick = estimate ?? ((sigma: number): number => accountant.epsilon(all(sigma), delta));
+  return solveFalling((sigma) => Math.log(epsilon) - Math.log(quick(sigma) + 1e-9), 1);
 }
 
 /** The σ at which `margin`, about log(ε target / ε), becomes positive, by secants of few evaluations; 1e-5 relative. */
@@ -185,67 +199,4 @@ function solve(margin: (sigma: number) => number, start: number, tolerance: numb
     { start: Math.log(Math.max(start, LEAST_NOISE)), low, high, tolerance },
   );
   return Math.exp(logSigma);
-}
-
-export interface StepsTarget {
-  readonly targetEpsilon: number;
-  readonly targetDelta: number;
-  /** The step that is to be repeated; its count is not read. */
-  readonly event: DpEvent;
-  /** What was released before. Default: nothing. */
-  readonly events?: readonly DpEvent[];
-  /** What states ε. Default: `pld()`. */
-  readonly accountant?: Accountant;
-}
-
-/**
- * The largest number of repetitions of `event` that the target allows after `events`, at most 2^40; 0 when not even one.
- * Never too large: the number returned was checked by the accountant. It may be too small by what the accountant's value
- * of ε itself lies above the exact one.
- *
- * @throws ERR_INVALID_ARGUMENT for values out of range.
- */
-export function affordableSteps(target: StepsTarget): number {
-  const { targetEpsilon, targetDelta, event, events = [], accountant = pld() } = target;
-  check.positive('affordableSteps', { targetEpsilon });
-  checkDelta('affordableSteps', targetDelta);
-  const all = (count: number): DpEvent[] => [...events, withCount(event, count)];
-  const spent = (count: number): number => accountant.epsilon(all(count), targetDelta);
-  const fits = (count: number): boolean => spent(count) <= targetEpsilon;
-  const { others, binned } = composition(all(1), { binned: true });
-  if (others.length > 0 || binned || accountant.groupSize !== undefined) {
-    const margin = (count: number): number => Math.log(targetEpsilon / Math.max(spent(count), 1e-12));
-    return largestFitting(margin, MOST_STEPS);
-  }
-  if (!fits(1)) return 0;
-  const estimate = accountant.name === 'rdp' ? fits : fitsExactly(all, targetEpsilon, targetDelta, fits);
-  let low = 1;
-  let high = 2;
-  while (high <= MOST_STEPS && estimate(high)) [low, high] = [high, 2 * high];
-  while (high - low > 1) {
-    const middle = Math.floor((low + high) / 2);
-    if (estimate(middle)) low = middle;
-    else high = middle;
-  }
-  for (let retreat = 1e-5; low > 1 && !fits(low); retreat *= 2) low = Math.max(1, low - Math.ceil(retreat * low));
-  return low;
-}
-
-const MOST_STEPS = 2 ** 40;
-
-/** A cheap test near the accountant's: the exact δ at the target ε. */
-function fitsExactly(
-  all: (count: number) => readonly DpEvent[],
-  epsilon: number,
-  delta: number,
-  otherwise: (count: number) => boolean,
-): (count: number) => boolean {
-  return (count) => {
-    try {
-      return exactLogDelta(composition(all(count)), 'remove', epsilon) <= Math.log(delta);
-    } catch (error) {
-      if (!(error instanceof PhantomgradError && error.code === 'ERR_ACCOUNTING')) throw error;
-      return otherwise(count);
-    }
-  };
 }

@@ -1,7 +1,8 @@
 // What privacy costs: events in, epsilon and delta out; pure TypeScript without native code.
 
 export { type Accountant } from './accountant';
-export { type CalibratedNoise, affordableSteps, calibrateNoise, type NoiseTarget, type StepsTarget } from './calibrate';
+export { affordableSteps, type StepsTarget } from './affordableSteps';
+export { type CalibratedNoise, calibrateNoise, type NoiseTarget } from './calibrate';
 export { type BatchSizeTarget, calibrateBatchSize, type CalibratedBatchSize } from './calibrateBatchSize';
 export {
   type BallsAndBinsEvent,

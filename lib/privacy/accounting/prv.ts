@@ -178,6 +178,6 @@ function same(value: number): Bounds {
 }
 
 /** log of the P-mass that every step may lose at each end: together 1e-6 of δ. */
-function cutBelow({ mu, sampled }: Composition, logDelta: number): number {
+export function cutBelow({ mu, sampled }: Composition, logDelta: number): number {
   return logDelta - Math.log(sampled.reduce((sum, { count }) => sum + count, mu > 0 ? 1 : 0)) - 14;
 }

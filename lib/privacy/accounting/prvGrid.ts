@@ -19,7 +19,6 @@ import { windowOf } from './window';
 
 const { Math } = globalThis; // a look-up of the global for every call is slow where globals are wrapped (vm, Jest)
 
-/** Points of the largest window. */
 const LARGEST = 2 ** 20;
 
 const SMALLEST = 2 ** 10;
@@ -37,6 +36,8 @@ export interface PrvAttempt {
   /** log η. */
   readonly logFailure: number;
   readonly tail: number;
+  /** Points of the largest window. Default 2^20. */
+  readonly most?: number;
 }
 
 /** What is certain, and the value in between that is likely. */
@@ -49,6 +50,8 @@ export interface Bounds {
 export interface PrvGrid {
   /** e: how far ε may be off because losses were rounded to the grid. */
   readonly error: number;
+  /** The ε >= 0 that is likely to belong to exp(logDelta); undefined where the window does not show it. */
+  estimate(logDelta: number): number | undefined;
   /** The ε >= 0 that belongs to exp(logDelta); undefined where the window does not show it. */
   epsilon(logDelta: number): Bounds | undefined;
   /** log δ(ε), at most 0. */
@@ -57,13 +60,13 @@ export interface PrvGrid {
 
 /** Discretises, composes and bounds the rest. */
 export function prvGrid(attempt: PrvAttempt): PrvGrid {
-  const { composed, direction, logCut, tilt: s, aim, logFailure } = attempt;
+  const { composed, direction, logCut, tilt: s, aim, logFailure, most = LARGEST } = attempt;
   const { low, high, upperTilt, lowerTilt } = windowOf(attempt);
   const steps = stepsOf(composed);
   const count = steps.reduce((sum, step) => sum + step.count, 0);
   const perWidth = deviation(count, 1 / 12, logFailure, 1); // e / h, as far as can be known before
   const wanted = ((high - low) * perWidth) / aim + 2;
-  const size = Math.min(LARGEST, Math.max(SMALLEST, 2 ** Math.ceil(Math.log2(wanted))));
+  const size = Math.min(most, Math.max(SMALLEST, 2 ** Math.ceil(Math.log2(wanted))));
   const width = Math.max(aim / perWidth, (high - low) / (size - 2));
   const terms = steps.map((step) => {
     const { log } = cumulantOf(once(step), direction, logCut).at(s);
@@ -108,6 +111,10 @@ export function prvGrid(attempt: PrvAttempt): PrvGrid {
   };
   return {
     error,
+    estimate(logDelta) {
+      const found = smallestEpsilon(centre, logDelta, -shift);
+      return found === undefined ? undefined : Math.max(0, found + shift);
+    },
     epsilon(logDelta) {
       const upper = smallestEpsilon(above, logDelta, -shift - error);
       const estimate = smallestEpsilon(centre, logDelta, -shift);
