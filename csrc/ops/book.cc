@@ -111,6 +111,16 @@ void Book::set_groups(std::vector<int64_t> groups) {
   group_count_ = count;
 }
 
+void Book::set_scales(std::vector<double> scales) {
+  PG_CHECK(static_cast<int64_t>(scales.size()) == size(), "ERR_INVALID_ARGUMENT", "scales: expected one for each of ",
+           size(), " parameters, got ", scales.size(), ".");
+  for (const double scale : scales)
+    PG_CHECK(scale >= 0x1p-40 && scale <= 0x1p40, "ERR_INVALID_ARGUMENT",
+             "scales: each must be from 2^-40 to 2^40, got ", scale, ".");
+  discard();
+  scales_ = std::move(scales);
+}
+
 int64_t Book::left(int64_t slot) const {
   const at::Tensor& p = parameters_[static_cast<size_t>(slot)];
   return p.dim() == 0 ? 1 : p.size(0);
@@ -132,6 +142,9 @@ Book::Norms Book::norms() {
     const int64_t rows = left(static_cast<int64_t>(i));
     slot.record = materialise_ ? mixed_record(rows, columns(i), slot.uses) : make_record(rows, columns(i), slot.uses);
     SampleNorms norms = slot.record->norms();
+    // Rounds by 2^-53 a product; the last line of this function widens bounds by far more.
+    for (double& norm2 : norms.norm2) norm2 *= scales_[i] * scales_[i];
+    for (double& bound : norms.bound) bound *= scales_[i];
     std::copy(norms.norm2.begin(), norms.norm2.end(),
               result.parameter_norm2.begin() + static_cast<int64_t>(i * samples));
     bounds[i] = std::move(norms.bound);
@@ -178,8 +191,8 @@ void Book::refine(Norms& norms, std::vector<std::vector<double>>& bounds) {
         }
         gradient.resize(static_cast<size_t>(parameters_[i].numel()));
         const ExactNorm exact = exact_norm(slot.uses, static_cast<int64_t>(b), products[i][b], gradient);
-        norms.parameter_norm2[i * samples + b] = exact.norm2;
-        bounds[i][b] = exact.bound;
+        norms.parameter_norm2[i * samples + b] = exact.norm2 * (scales_[i] * scales_[i]);
+        bounds[i][b] = exact.bound * scales_[i];
         if (slot.exact.empty()) slot.exact.assign(samples, 0);
         slot.exact[b] = 1;
       }
@@ -199,6 +212,9 @@ void Book::accumulate(std::vector<double> factors) {
     double* part = sum + offsets_[i];
     const auto first = factors.begin() + groups_[i] * samples_;
     std::vector<double> rest(first, first + samples_);
+    // A product below the normal numbers has lost digits and may have been rounded up by more than the bounds allow for.
+    if (scales_[i] != 1)
+      for (double& factor : rest) factor = std::abs(factor * scales_[i]) < 0x1p-1022 ? 0 : factor * scales_[i];
     if (slot.record == nullptr && materialise_)
       slot.record = mixed_record(left(static_cast<int64_t>(i)), columns(i), slot.uses);
     if (slot.record == nullptr) {

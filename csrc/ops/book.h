@@ -36,6 +36,9 @@ class Book : public std::enable_shared_from_this<Book> {
   /// Group of each parameter, 0 .. G - 1, every one used: norms, bounds and factors are per group. At first one group.
   void set_groups(std::vector<int64_t> groups);
   int64_t groups() const { return group_count_; }
+  /// What each parameter's gradients are multiplied by before anything is measured or summed; at first 1. Norms, bounds
+  /// and sums are then those of the scaled gradients.
+  void set_scales(std::vector<double> scales);
   /// Forms every per-sample gradient in float64 instead of working with factors: slow, for verification.
   void materialise(bool wanted) { materialise_ = wanted; }
 
@@ -98,6 +101,7 @@ class Book : public std::enable_shared_from_this<Book> {
   int64_t samples_ = 0, token_ = 0;
   std::vector<int64_t> groups_;  // [parameters]
   int64_t group_count_ = 1;
+  std::vector<double> scales_;  // [parameters]
   bool materialise_ = false;
   std::vector<Slot> slots_;
 };

@@ -87,6 +87,7 @@ std::shared_ptr<Book> Book::attach(std::vector<at::Tensor> parameters, std::vect
   book->names_ = std::move(names);
   book->slots_.resize(book->parameters_.size());
   book->groups_.assign(book->parameters_.size(), 0);
+  book->scales_.assign(book->parameters_.size(), 1);
   book->offsets_.push_back(0);
   const std::lock_guard<std::mutex> lock(registry().mutex);
   for (size_t i = 0; i < book->parameters_.size(); ++i) {
@@ -126,6 +127,7 @@ void Book::detach() {
   }
   parameters_.clear();
   groups_.clear();
+  scales_.clear();
   slots_.clear();
 }
 

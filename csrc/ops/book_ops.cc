@@ -56,6 +56,8 @@ at::Tensor book_gradient(int64_t id) { return find(id)->sum(); }
 
 void book_set_groups(int64_t id, at::IntArrayRef groups) { find(id)->set_groups(groups.vec()); }
 
+void book_set_scales(int64_t id, at::ArrayRef<double> scales) { find(id)->set_scales(scales.vec()); }
+
 void book_materialise(int64_t id, bool wanted) { find(id)->materialise(wanted); }
 
 void book_want_norms(int64_t id, bool wanted) { find(id)->want_norms(wanted); }

@@ -56,6 +56,7 @@ std::tuple<int64_t, at::Tensor> book_attach(const std::vector<at::Tensor>& param
 void book_detach(int64_t book);
 at::Tensor book_gradient(int64_t book);
 void book_set_groups(int64_t book, at::IntArrayRef groups);
+void book_set_scales(int64_t book, at::ArrayRef<double> scales);
 void book_materialise(int64_t book, bool wanted);
 void book_want_norms(int64_t book, bool wanted);
 void book_backward(int64_t book, const at::Tensor& loss, int64_t token);

@@ -49,10 +49,44 @@ void written(const at::Tensor& t) {
   if (!t.is_inference()) t.unsafeGetTensorImpl()->bump_version();
 }
 
+// Scales beyond these bounds would leave the range in which products of factors and squares of scales keep their digits.
+constexpr double kSmallestScale = 0x1p-40, kLargestScale = 0x1p40;
+
+ArenaProfile checked_profile(const char* operation, int64_t count, const std::optional<at::Tensor>& run_ends,
+                             const std::optional<at::Tensor>& scales, const std::optional<at::Tensor>& steps) {
+  if (!run_ends.has_value()) {
+    PG_CHECK(!scales.has_value() && !steps.has_value(), "ERR_INVALID_ARGUMENT", operation,
+             ": scales and steps belong to runs; give run_ends, too.");
+    return {};
+  }
+  const int64_t runs = run_ends->numel();
+  check_flat(operation, "run_ends", *run_ends, runs, at::kLong);
+  PG_CHECK(scales.has_value() && steps.has_value(), "ERR_INVALID_ARGUMENT", operation,
+           ": run_ends need scales and steps.");
+  check_flat(operation, "scales", *scales, runs, at::kDouble);
+  check_flat(operation, "steps", *steps, runs, at::kDouble);
+  const ArenaProfile profile{run_ends->const_data_ptr<int64_t>(), scales->const_data_ptr<double>(),
+                             steps->const_data_ptr<double>(), runs};
+  int64_t before = 0;
+  for (int64_t k = 0; k < runs; ++k) {
+    PG_CHECK(profile.ends[k] > before, "ERR_INVALID_ARGUMENT", operation, ": run_ends must rise from above 0, got ",
+             profile.ends[k], " behind ", before, ".");
+    before = profile.ends[k];
+    PG_CHECK(profile.scale[k] >= kSmallestScale && profile.scale[k] <= kLargestScale, "ERR_INVALID_ARGUMENT", operation,
+             ": scales must be from 2^-40 to 2^40, got ", profile.scale[k], ".");
+    PG_CHECK(std::isfinite(profile.step[k]) && profile.step[k] >= 0, "ERR_INVALID_ARGUMENT", operation,
+             ": steps must be finite numbers of at least 0, got ", profile.step[k], ".");
+  }
+  PG_CHECK(before == count, "ERR_INVALID_ARGUMENT", operation, ": run_ends must reach to ", count, ", got ", before,
+           ".");
+  return profile;
+}
+
 struct AdamArguments {
   double lr, beta1, beta2, eps, weight_decay;
   bool decoupled;
   int64_t step;
+  double moment_floor;
 };
 
 void check_adam(const char* operation, const at::Tensor& parameters, const at::Tensor& exp_avg,
@@ -73,6 +107,8 @@ void check_adam(const char* operation, const at::Tensor& parameters, const at::T
   PG_CHECK(std::isfinite(a.eps) && a.eps >= 0 && std::isfinite(a.weight_decay) && a.weight_decay >= 0,
            "ERR_INVALID_ARGUMENT", operation, ": eps and weight_decay must be finite numbers of at least 0, got ",
            a.eps, " and ", a.weight_decay, ".");
+  PG_CHECK(std::isfinite(a.moment_floor) && a.moment_floor >= 0, "ERR_INVALID_ARGUMENT", operation,
+           ": moment_floor must be a finite number of at least 0, got ", a.moment_floor, ".");
   PG_CHECK(a.step >= 1, "ERR_INVALID_ARGUMENT", operation, ": adam_step must be at least 1, got ", a.step, ".");
 }
 
@@ -84,25 +120,28 @@ AdamConstants constants(const AdamArguments& a) {
           1 - a.beta2,
           a.lr / (1 - std::pow(a.beta1, static_cast<double>(a.step))),
           std::sqrt(1 - std::pow(a.beta2, static_cast<double>(a.step))),
+          1 - std::pow(a.beta2, static_cast<double>(a.step)),
           a.decoupled ? 0 : a.weight_decay,
-          a.decoupled ? 1 - a.lr * a.weight_decay : 1};
+          a.decoupled ? a.lr * a.weight_decay : 0,
+          a.moment_floor};
 }
 
 template <class T>
 int64_t update(const at::Tensor& parameters, const at::Tensor& exp_avg, const at::Tensor& exp_avg_sq,
-               const at::Tensor& sum, const Release& release, const ChaChaStream& stream, const AdamConstants& c) {
+               const at::Tensor& sum, const Release& release, const ArenaProfile& profile, const ChaChaStream& stream,
+               const AdamConstants& c) {
   return cpu::private_adam<T>({parameters.mutable_data_ptr<T>(), exp_avg.mutable_data_ptr<T>(),
                                exp_avg_sq.mutable_data_ptr<T>(), sum.mutable_data_ptr<double>(), sum.numel()},
-                              release, stream, c);
+                              release, profile, stream, c);
 }
 
 template <class T>
 int64_t reference_update(const at::Tensor& parameters, const at::Tensor& exp_avg, const at::Tensor& exp_avg_sq,
-                         const at::Tensor& sum, const Release& release, const ChaChaStream& stream,
-                         const AdamArguments& a) {
+                         const at::Tensor& sum, const Release& release, const ArenaProfile& profile,
+                         const ChaChaStream& stream, const AdamArguments& a) {
   return reference::private_adam<T>({release.noise_std, release.grid, release.divisor, a.lr, a.beta1, a.beta2, a.eps,
-                                     a.weight_decay, a.decoupled, a.step},
-                                    stream, sum.numel(), parameters.mutable_data_ptr<T>(),
+                                     a.weight_decay, a.decoupled, a.step, a.moment_floor},
+                                    profile, stream, sum.numel(), parameters.mutable_data_ptr<T>(),
                                     exp_avg.mutable_data_ptr<T>(), exp_avg_sq.mutable_data_ptr<T>(),
                                     sum.mutable_data_ptr<double>());
 }
@@ -111,31 +150,38 @@ int64_t reference_update(const at::Tensor& parameters, const at::Tensor& exp_avg
 template <bool Reference>
 int64_t private_adam_(at::Tensor parameters, at::Tensor exp_avg, at::Tensor exp_avg_sq, at::Tensor sum,
                       int64_t noise_source, double noise_std, double grid, double divisor, double lr, double beta1,
-                      double beta2, double eps, double weight_decay, bool decoupled, int64_t adam_step) {
+                      double beta2, double eps, double weight_decay, bool decoupled, int64_t adam_step,
+                      const std::optional<at::Tensor>& run_ends, const std::optional<at::Tensor>& scales,
+                      const std::optional<at::Tensor>& steps, double moment_floor) {
   const char* operation = Reference ? "reference_private_adam_" : "private_adam_";
   const Release release = checked_release(operation, sum, noise_source, noise_std, grid, divisor);
-  const AdamArguments arguments{lr, beta1, beta2, eps, weight_decay, decoupled, adam_step};
+  const AdamArguments arguments{lr, beta1, beta2, eps, weight_decay, decoupled, adam_step, moment_floor};
   check_adam(operation, parameters, exp_avg, exp_avg_sq, sum, arguments);
+  const ArenaProfile profile = checked_profile(operation, sum.numel(), run_ends, scales, steps);
   // After every check: a refused call consumes nothing.
   const UsedStream used(release.noise_std > 0 ? noise_source : 0);
   const bool single = parameters.scalar_type() == at::kFloat;
   int64_t not_finite;
   if constexpr (Reference) {
     const auto run = single ? reference_update<float> : reference_update<double>;
-    not_finite = run(parameters, exp_avg, exp_avg_sq, sum, release, used.get(), arguments);
+    not_finite = run(parameters, exp_avg, exp_avg_sq, sum, release, profile, used.get(), arguments);
   } else {
     const auto run = single ? update<float> : update<double>;
-    not_finite = run(parameters, exp_avg, exp_avg_sq, sum, release, used.get(), constants(arguments));
+    not_finite = run(parameters, exp_avg, exp_avg_sq, sum, release, profile, used.get(), constants(arguments));
   }
   for (const at::Tensor& t : {parameters, exp_avg, exp_avg_sq, sum}) written(t);
   return not_finite;
 }
 
-at::Tensor privatise_(at::Tensor sum, int64_t noise_source, double noise_std, double grid, double divisor) {
+at::Tensor privatise_(at::Tensor sum, int64_t noise_source, double noise_std, double grid, double divisor,
+                      const std::optional<at::Tensor>& run_ends, const std::optional<at::Tensor>& scales) {
   const Release release = checked_release("privatise_", sum, noise_source, noise_std, grid, divisor);
+  // Steps belong to an update. The scales stand in for them, because a profile has both.
+  const ArenaProfile profile = checked_profile("privatise_", sum.numel(), run_ends, scales, scales);
   const UsedStream used(release.noise_std > 0 ? noise_source : 0);
   at::Tensor gradient = at::empty_like(sum);
-  cpu::privatise(sum.const_data_ptr<double>(), gradient.mutable_data_ptr<double>(), sum.numel(), release, used.get());
+  cpu::privatise(sum.const_data_ptr<double>(), gradient.mutable_data_ptr<double>(), sum.numel(), release, profile,
+                 used.get());
   sum.zero_();
   return gradient;
 }
@@ -146,17 +192,22 @@ at::Tensor privatise_(at::Tensor sum, int64_t noise_source, double noise_std, do
 TORCH_LIBRARY_FRAGMENT(phantomgrad, m) {
   // Both leave `sum` at zero, so that the next step starts from nothing. private_adam_ returns how many parameters are
   // not finite after the step. noise_std 0 switches noise and grid off: then noise_source and grid are not read.
+  // Run k of the arena, up to run_ends[k], was summed in units of scales[k], and its update is multiplied by steps[k].
   m.def(
       "private_adam_(Tensor(a!) parameters, Tensor(b!) exp_avg, Tensor(c!) exp_avg_sq, Tensor(d!) sum, int "
       "noise_source, "
       "float noise_std, float grid, float divisor, float lr, float beta1, float beta2, float eps, float weight_decay, "
-      "bool decoupled, int adam_step) -> int",
+      "bool decoupled, int adam_step, *, Tensor? run_ends=None, Tensor? scales=None, Tensor? steps=None, "
+      "float moment_floor=0.0) -> int",
       &phantomgrad::private_adam_<false>);
-  m.def("privatise_(Tensor(a!) sum, int noise_source, float noise_std, float grid, float divisor) -> Tensor",
-        &phantomgrad::privatise_);
+  m.def(
+      "privatise_(Tensor(a!) sum, int noise_source, float noise_std, float grid, float divisor, *, "
+      "Tensor? run_ends=None, Tensor? scales=None) -> Tensor",
+      &phantomgrad::privatise_);
   m.def(
       "reference_private_adam_(Tensor(a!) parameters, Tensor(b!) exp_avg, Tensor(c!) exp_avg_sq, Tensor(d!) sum, "
       "int noise_source, float noise_std, float grid, float divisor, float lr, float beta1, float beta2, float eps, "
-      "float weight_decay, bool decoupled, int adam_step) -> int",
+      "float weight_decay, bool decoupled, int adam_step, *, Tensor? run_ends=None, Tensor? scales=None, "
+      "Tensor? steps=None, float moment_floor=0.0) -> int",
       &phantomgrad::private_adam_<true>);
 }

@@ -65,6 +65,7 @@ TORCH_LIBRARY_FRAGMENT(phantomgrad, m) {
   m.def("book_detach(int book) -> ()", &book_detach);
   m.def("book_gradient(int book) -> Tensor", &book_gradient);
   m.def("book_set_groups(int book, int[] groups) -> ()", &book_set_groups);
+  m.def("book_set_scales(int book, float[] scales) -> ()", &book_set_scales);
   m.def("book_materialise(int book, bool wanted) -> ()", &book_materialise);
   m.def("book_want_norms(int book, bool wanted) -> ()", &book_want_norms);
   m.def("book_backward(int book, Tensor loss, int token=0) -> ()", &book_backward);

@@ -5,8 +5,8 @@
 
 namespace phantomgrad {
 
-/// One release: grid * rint((sum + noise_std n) / grid) / divisor.
-/// noise_std 0 switches noise and grid off (no privacy): sum / divisor.
+/// One release: grid * rint((sum + noise_std n) / grid) / (divisor scale), where the sum is of gradients times `scale`.
+/// noise_std 0 switches noise and grid off (no privacy): sum / (divisor scale).
 struct Release {
   double noise_std;
   double grid;  // a power of two (or 0 where noise_std is 0): multiplying by its inverse is exact
@@ -21,11 +21,19 @@ PG_HD double coarsest_grid(double noise_std) {
 
 /// Rounding after the noise makes the low-order bits, which floating-point attacks read (Mironov 2012), a function of
 /// the noisy sum alone. The noise is added in one rounding; ties go to even.
-PG_HD double released(const Release& r, double sum, double normal) {
+PG_HD double released(const Release& r, double scale, double sum, double normal) {
   const double noisy = ieee::fma(r.noise_std, normal, sum);
-  return ieee::div(ieee::mul(r.grid, ieee::rint(ieee::mul(noisy, 1.0 / r.grid))), r.divisor);
+  return ieee::div(ieee::mul(r.grid, ieee::rint(ieee::mul(noisy, 1.0 / r.grid))), ieee::mul(r.divisor, scale));
 }
 
-PG_HD double released_without_noise(const Release& r, double sum) { return ieee::div(sum, r.divisor); }
+PG_HD double released_without_noise(const Release& r, double scale, double sum) {
+  return ieee::div(sum, ieee::mul(r.divisor, scale));
+}
+
+/// Variance of the noise in a released value, (noise_std / (divisor scale))^2.
+PG_HD double released_variance(const Release& r, double scale) {
+  const double std = ieee::div(r.noise_std, ieee::mul(r.divisor, scale));
+  return ieee::mul(std, std);
+}
 
 }  // namespace phantomgrad

@@ -1,11 +1,12 @@
-// Adam (Kingma & Ba 2015, Algorithm 1) as torch.optim.Adam, and AdamW (Loshchilov & Hutter 2019) as torch.optim.AdamW.
+// Adam (Kingma & Ba 2015, Algorithm 1) as torch.optim.Adam, AdamW (Loshchilov & Hutter 2019) as torch.optim.AdamW, and DP-AdamBC.
 
 import * as check from '../check';
 import { type Tensor, torch } from '../tensor';
-import { type Moments, Optimizer } from './optimizer';
+import { raise } from '../errors';
+import { type AverageOptions, type Moments, Optimizer } from './optimizer';
 import type { PrivateArena, PrivateRelease } from './release';
 
-export interface AdamOptions {
+export interface AdamOptions extends AverageOptions {
   /** Learning rate. Default 1e-3. */
   readonly lr?: number;
   /** Decay of the two moments, each in [0, 1). Default [0.9, 0.999]. */
@@ -14,7 +15,22 @@ export interface AdamOptions {
   readonly eps?: number;
   /** Adam: added to the gradient, coupled (L2). AdamW: parameters shrink by `lr * weightDecay`. Default 0, AdamW 0.01. */
   readonly weightDecay?: number;
+  /**
+   * Takes the noise out of the second moment, for private steps only: an update is divided by the root of
+   * `max(v̂ - (σC / (B s))², floor)` (plus `eps`), where v̂ is the second moment without its start-up bias, σ, C, B are the engine's and
+   * s is the scale of the parameter's group. Without it v̂ of a private run is mostly noise, and Adam moves as momentum SGD does.
+   *
+   * `floor`, above 0 and in squared units of the mean gradient, is γ' of the source and has to be tuned: v̂ is known no better than to
+   * about (σC/B)² √(2(1 - β2)), and a floor far below that turns its error into large steps. Default: not corrected.
+   *
+   * @see Tang, Shpilevskiy & Lécuyer 2024, «DP-AdamBC» (arXiv 2312.14334), Algorithm 1.
+   */
+  readonly noiseCorrection?: { readonly floor: number };
 }
+
+/** All of them decided. */
+type AdamSettings = Required<Omit<AdamOptions, 'noiseCorrection' | keyof AverageOptions>> &
+  Pick<AdamOptions, 'noiseCorrection' | keyof AverageOptions>;
 
 type AdamMoment = 'expAvg' | 'expAvgSq';
 
@@ -25,28 +41,42 @@ export class Adam extends Optimizer<AdamMoment> {
   readonly betas: readonly [number, number];
   readonly eps: number;
   readonly weightDecay: number;
+  /** γ' of DP-AdamBC, or null where the second moment is taken as it is. */
+  readonly noiseFloor: number | null;
 
   /** @internal Use {@link adam} or {@link adamw}. */
-  constructor(kind: 'adam' | 'adamw', parameters: Iterable<Tensor>, options: Required<AdamOptions>) {
-    super(kind, parameters, options.lr);
-    const { betas, eps, weightDecay } = options;
+  constructor(kind: 'adam' | 'adamw', parameters: Iterable<Tensor>, options: AdamSettings) {
+    super(kind, parameters, options);
+    const { betas, eps, weightDecay, noiseCorrection } = options;
     for (const beta of betas) {
       check.notNegative(kind, { beta });
       check.between(kind, { beta }, -1, 1);
     }
     check.notNegative(kind, { eps });
     check.notNegative(kind, { weightDecay });
+    if (noiseCorrection !== undefined) {
+      check.onlyKnown(kind, noiseCorrection, ['floor']);
+      check.positive(kind, { floor: noiseCorrection.floor });
+    }
     this.kind = kind;
+    this.noiseFloor = noiseCorrection?.floor ?? null;
     this.betas = [betas[0], betas[1]];
     this.eps = eps;
     this.weightDecay = weightDecay;
   }
 
-  get settings(): { betas: readonly number[]; eps: number; weightDecay: number } {
-    return { betas: this.betas, eps: this.eps, weightDecay: this.weightDecay };
+  get settings(): Readonly<Record<string, number | readonly number[]>> {
+    const { betas, eps, weightDecay, noiseFloor } = this;
+    return { betas, eps, weightDecay, ...(noiseFloor === null ? {} : { noiseFloor }), ...this.averageSettings };
   }
 
   protected update(parameter: Tensor, gradient: Tensor, moments: Moments<AdamMoment>, step: number): void {
+    if (this.noiseFloor !== null) {
+      raise(
+        'ERR_ENGINE_STATE',
+        `${this.kind}: noiseCorrection is for private steps, and there is no noise in this one. Attach a PrivacyEngine, or leave it out.`,
+      );
+    }
     const [beta1, beta2] = this.betas;
     const expAvg = moments('expAvg');
     const expAvgSq = moments('expAvgSq');
@@ -70,6 +100,7 @@ export class Adam extends Optimizer<AdamMoment> {
     moments: Moments<AdamMoment>,
     step: number,
   ): number {
+    const { ends, scales, steps } = release.profile ?? {};
     return torch.ops.phantomgrad.private_adam_(
       arena.parameters,
       moments('expAvg'),
@@ -86,6 +117,12 @@ export class Adam extends Optimizer<AdamMoment> {
       this.weightDecay,
       this.kind === 'adamw',
       step,
+      {
+        run_ends: ends ?? null,
+        scales: scales ?? null,
+        steps: steps ?? null,
+        moment_floor: release.noiseStd > 0 ? (this.noiseFloor ?? 0) : 0,
+      },
     );
   }
 }

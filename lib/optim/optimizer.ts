@@ -2,7 +2,7 @@
 
 import * as check from '../check';
 import { raise } from '../errors';
-import { keep, noGrad, type Tensor, tidy, zeros } from '../tensor';
+import { keep, noGrad, type Tensor, tidy, torch, zeros } from '../tensor';
 import type { PrivateArena, PrivateRelease } from './release';
 
 /** The one group of parameters that share their settings; `lr` may be set before every step. */
@@ -23,7 +23,19 @@ export interface OptimizerState {
   readonly tensors: Readonly<Record<string, Tensor>>;
 }
 
+const AVERAGE = 'average'; // among the tensors of a state
+
 export type Layout = 'parameters' | 'arena';
+
+/** What every optimizer may keep beside its own state. */
+export interface AverageOptions {
+  /**
+   * d, in [0, 1): after each step a running average of the weights, a ← d a + (1 - d) w (from the first step's weights on), is kept beside
+   * them; {@link Optimizer.withAverage} evaluates with it. It is computed from released weights alone and costs no privacy. Checkpoints
+   * save it with the moments. Default: none is kept.
+   */
+  readonly averageDecay?: number;
+}
 
 /** Gives the moment `name` that belongs to what is being updated. */
 export type Moments<Name extends string> = (name: Name) => Tensor;
@@ -45,11 +57,25 @@ export abstract class Optimizer<Name extends string = string> {
   #moments = new Map<Name, Tensor>();
   #layout: Layout | null = null;
   #steps = 0;
+  #average: Tensor | null = null;
+  #arenaOrder: readonly Tensor[];
+  /** d of the average of weights; null where none is kept. */
+  readonly averageDecay: number | null;
 
-  /** @throws ERR_INVALID_ARGUMENT for no parameters, one given twice, mixed types, or a negative rate */
-  protected constructor(operation: string, parameters: Iterable<Tensor>, lr: number) {
+  /** @throws ERR_INVALID_ARGUMENT for no parameters, one given twice, mixed types, a negative rate, or a decay outside [0, 1) */
+  protected constructor(
+    operation: string,
+    parameters: Iterable<Tensor>,
+    { lr, averageDecay }: AverageOptions & { readonly lr: number },
+  ) {
     this.parameters = [...parameters];
+    this.#arenaOrder = this.parameters;
     checkParameters(operation, this.parameters);
+    if (averageDecay !== undefined) {
+      check.notNegative(operation, { averageDecay });
+      check.between(operation, { averageDecay }, -1, 1);
+    }
+    this.averageDecay = averageDecay ?? null;
     let rate = checkedRate(operation, lr);
     const group = {
       parameters: this.parameters,
@@ -102,6 +128,7 @@ export abstract class Optimizer<Name extends string = string> {
             this.#moment(name).narrow(0, start, parameter.numel).view(parameter.shape);
           this.update(parameter, parameter.grad, slice, step);
         }
+        this.#takeIntoAverage(this.parameters, step);
         this.#steps = step;
       });
     });
@@ -126,6 +153,7 @@ export abstract class Optimizer<Name extends string = string> {
         this.#allocate('arena', parameters.numel, parameters.dtype);
         const step = this.#steps + 1;
         const notFinite = this.updatePrivately(arena, release, (name) => this.#moment(name), step);
+        this.#takeIntoAverage([parameters], step);
         this.#steps = step;
         return notFinite;
       }),
@@ -139,7 +167,10 @@ export abstract class Optimizer<Name extends string = string> {
       steps: this.#steps,
       lr: this.lr,
       layout: this.#layout,
-      tensors: Object.fromEntries(this.#moments),
+      tensors: {
+        ...Object.fromEntries(this.#moments),
+        ...(this.#average === null ? {} : { [AVERAGE]: this.#average }),
+      },
     };
   }
 
@@ -157,7 +188,11 @@ export abstract class Optimizer<Name extends string = string> {
         const tensor = state.tensors[name] ?? refuse(this.kind, `the state lacks ${name}`);
         moments.set(name, tensor);
       }
+      if (this.averageDecay !== null && state.tensors[AVERAGE] === undefined) {
+        refuse(this.kind, 'the state lacks the average of the weights');
+      }
     }
+    const average = this.averageDecay === null ? undefined : state.tensors[AVERAGE];
     this.lr = state.lr;
     this.#forget();
     for (const [name, tensor] of moments)
@@ -165,8 +200,69 @@ export abstract class Optimizer<Name extends string = string> {
         name,
         noGrad(() => keep(tensor.clone())),
       );
+    this.#average = average === undefined ? null : noGrad(() => keep(average.clone()));
     this.#layout = state.layout;
     this.#steps = state.steps;
+  }
+
+  /**
+   * Runs `evaluate` while the parameters hold the average of the weights, and puts the weights back, whatever happens. Nothing may train
+   * inside. The same with and without an engine attached.
+   *
+   * @throws ERR_ENGINE_STATE when no average is kept, or before the first step.
+   * @example const { hit } = optimizer.withAverage(() => evaluate(model, test))
+   */
+  withAverage<T>(evaluate: () => T): T {
+    const average = this.#average;
+    if (average === null) {
+      return raise(
+        'ERR_ENGINE_STATE',
+        `withAverage: ${this.averageDecay === null ? 'give the optimizer an averageDecay' : 'no step has been taken yet'}.`,
+      );
+    }
+    const order = this.#layout === 'arena' ? this.#arenaOrder : this.parameters;
+    const weights = noGrad(() => order.map((parameter) => keep(parameter.detach().clone())));
+    try {
+      let at = 0;
+      noGrad(() => {
+        tidy(() => {
+          for (const parameter of order) {
+            parameter.copy_(average.narrow(0, at, parameter.numel).view(parameter.shape));
+            at += parameter.numel;
+          }
+        });
+      });
+      return evaluate();
+    } finally {
+      noGrad(() => order.forEach((parameter, k) => parameter.copy_(weights[k] as Tensor)));
+      weights.forEach((tensor) => tensor.dispose());
+    }
+  }
+
+  /** @internal In which order an engine's arena holds the parameters. */
+  followArena(order: readonly Tensor[]): void {
+    this.#arenaOrder = order;
+  }
+
+  /** For {@link settings}: nothing where no average is kept, so that such runs are described as they always were. */
+  protected get averageSettings(): { averageDecay?: number } {
+    return this.averageDecay === null ? {} : { averageDecay: this.averageDecay };
+  }
+
+  /** Takes the weights after `step` into the average. @param weights  Whose elements, end to end, are those of the average. */
+  #takeIntoAverage(weights: readonly Tensor[], step: number): void {
+    if (this.averageDecay === null) return;
+    const flat = weights.map((tensor) => tensor.detach().reshape([-1]));
+    if (step === 1 || this.#average === null) {
+      this.#average?.dispose();
+      this.#average = keep(torch.ops.aten.cat(flat));
+      return;
+    }
+    let at = 0;
+    for (const part of flat) {
+      this.#average.narrow(0, at, part.numel).lerp_(part, 1 - this.averageDecay);
+      at += part.numel;
+    }
   }
 
   /** Frees the moments. The optimizer starts afresh if it is used again. */
@@ -215,6 +311,8 @@ export abstract class Optimizer<Name extends string = string> {
   #forget(): void {
     for (const tensor of this.#moments.values()) tensor.dispose();
     this.#moments.clear();
+    this.#average?.dispose();
+    this.#average = null;
     this.#layout = null;
   }
 }

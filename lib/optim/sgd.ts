@@ -3,10 +3,10 @@
 import * as check from '../check';
 import { raise } from '../errors';
 import { type Tensor, torch } from '../tensor';
-import { type Moments, Optimizer } from './optimizer';
-import type { PrivateArena, PrivateRelease } from './release';
+import { type AverageOptions, type Moments, Optimizer } from './optimizer';
+import { type PrivateArena, type PrivateRelease, stepLengths } from './release';
 
-export interface SgdOptions {
+export interface SgdOptions extends AverageOptions {
   /** Learning rate; no default fits. */
   readonly lr: number;
   /** Share of the last direction that is kept, in [0, 1). Default 0. */
@@ -27,8 +27,11 @@ export class Sgd extends Optimizer<SgdMoment> {
   readonly nesterov: boolean;
 
   /** @internal Use {@link sgd}. */
-  constructor(parameters: Iterable<Tensor>, options: Required<SgdOptions>) {
-    super('sgd', parameters, options.lr);
+  constructor(
+    parameters: Iterable<Tensor>,
+    options: Required<Omit<SgdOptions, keyof AverageOptions>> & AverageOptions,
+  ) {
+    super('sgd', parameters, options);
     const { momentum, weightDecay, nesterov } = options;
     check.notNegative('sgd', { momentum });
     check.between('sgd', { momentum }, -1, 1);
@@ -40,28 +43,38 @@ export class Sgd extends Optimizer<SgdMoment> {
     this.momentNames = momentum > 0 ? ['momentum'] : [];
   }
 
-  get settings(): { momentum: number; weightDecay: number; nesterov: boolean } {
-    return { momentum: this.momentum, weightDecay: this.weightDecay, nesterov: this.nesterov };
+  get settings(): Readonly<Record<string, number | boolean>> {
+    const { momentum, weightDecay, nesterov } = this;
+    return { momentum, weightDecay, nesterov, ...this.averageSettings };
   }
 
   protected update(parameter: Tensor, gradient: Tensor, moments: Moments<SgdMoment>): void {
-    let direction = this.weightDecay > 0 ? gradient.add(parameter, { alpha: this.weightDecay }) : gradient;
+    parameter.sub_(this.#direction(parameter, gradient, moments), { alpha: this.lr });
+  }
+
+  #direction(parameter: Tensor, gradient: Tensor, moments: Moments<SgdMoment>): Tensor {
+    const direction = this.weightDecay > 0 ? gradient.add(parameter, { alpha: this.weightDecay }) : gradient;
     if (this.momentum > 0) {
       // The first direction is the gradient itself, because the momentum starts at zero.
       const kept = moments('momentum').mul_(this.momentum).add_(direction);
-      direction = this.nesterov ? direction.add(kept, { alpha: this.momentum }) : kept;
+      return this.nesterov ? direction.add(kept, { alpha: this.momentum }) : kept;
     }
-    parameter.sub_(direction, { alpha: this.lr });
+    return direction;
   }
 
   protected updatePrivately(arena: PrivateArena, release: PrivateRelease, moments: Moments<SgdMoment>): number {
     const { parameters, sum } = arena;
-    const { noiseSource, noiseStd, grid, divisor } = release;
+    const { noiseSource, noiseStd, grid, divisor, profile } = release;
     if (parameters.numel !== sum.numel) {
       raise('ERR_INVALID_ARGUMENT', `sgd: sum must have ${parameters.numel} elements as the arena, got ${sum.numel}.`);
     }
-    const gradient = torch.ops.phantomgrad.privatise_(sum, noiseSource, noiseStd, grid, divisor);
-    this.update(parameters, gradient.to({ dtype: parameters.dtype }), moments);
+    const gradient = torch.ops.phantomgrad.privatise_(sum, noiseSource, noiseStd, grid, divisor, {
+      run_ends: profile?.ends ?? null,
+      scales: profile?.scales ?? null,
+    });
+    const direction = this.#direction(parameters, gradient.to({ dtype: parameters.dtype }), moments);
+    const lengths = profile ? stepLengths(profile).to({ dtype: parameters.dtype }) : null;
+    parameters.sub_(lengths === null ? direction : direction.mul(lengths), { alpha: this.lr });
     return parameters.numel - parameters.isfinite().sum().item();
   }
 }

@@ -27,6 +27,22 @@ export interface Settings {
   weightDecay?: number;
   decoupled?: boolean;
   step?: number;
+  /** Runs of the arena: where they end, their scales and steps. */
+  runs?: readonly { end: number; scale: number; step: number }[];
+  momentFloor?: number;
+}
+
+/** The runs as the operators take them. */
+export function profile(runs: Settings['runs']): { run_ends?: Tensor; scales?: Tensor; steps?: Tensor } {
+  if (runs === undefined) return {};
+  return {
+    run_ends: fromTypedArray(
+      BigInt64Array.from(runs, ({ end }) => BigInt(end)),
+      [runs.length],
+    ),
+    scales: vector(Float64Array.from(runs, ({ scale }) => scale)),
+    steps: vector(Float64Array.from(runs, ({ step }) => step)),
+  };
 }
 
 export interface State {
@@ -54,8 +70,11 @@ export function update({ p, m, v, sum }: State, id: number, settings: Settings, 
     ...settings,
   };
   const operator = twin ? ops.reference_private_adam_ : ops.private_adam_;
-  const { noiseStd, grid, divisor, lr, beta1, beta2, eps, weightDecay, decoupled, step } = s;
-  return operator(p, m, v, sum, id, noiseStd, grid, divisor, lr, beta1, beta2, eps, weightDecay, decoupled, step);
+  const { noiseStd, grid, divisor, lr, beta1, beta2, eps, weightDecay, decoupled, step, runs, momentFloor = 0 } = s;
+  return operator(p, m, v, sum, id, noiseStd, grid, divisor, lr, beta1, beta2, eps, weightDecay, decoupled, step, {
+    ...profile(runs),
+    moment_floor: momentFloor,
+  });
 }
 
 export const contents = ({ p, m, v, sum }: State): Float64Array[] => [p, m, v, sum].map(array);
