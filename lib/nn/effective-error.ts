@@ -38,10 +38,20 @@ export interface NoiseStep {
   readonly secondMoment: number | null;
 }
 
+/** A model that starts from how often items occur, such as one with an output bias. */
+export interface AcceptsFrequencies {
+  /** False where the model was made without use for them. */
+  readonly usesFrequencies: boolean;
+  /** `null` forgets them. @throws ERR_INVALID_ARGUMENT for frequencies of another vocabulary. */
+  setFrequencies(frequencies: ItemFrequencies | null): void;
+}
+
 /** A model whose attention corrects for the error. */
 export interface AcceptsEffectiveError {
   /** False where the model was made without a correction: an engine then has nothing to tell it. */
   readonly usesEffectiveError: boolean;
+  /** True where it adds up the noise of every step, which must then be the same for all weights and rows. Default false. */
+  readonly tracksNoise?: boolean;
   /** `null` switches the correction off. @throws ERR_INVALID_ARGUMENT for frequencies of another vocabulary. */
   setEffectiveError(error: EffectiveError | null): void;
   /** What the model has made of it so far, for a checkpoint; null before anything was told. */

@@ -46,7 +46,13 @@ export { LoRALinear, type LoRAOptions } from './lora-linear';
 export { biasesOnly, lora, type LoRAModelOptions } from './fine-tuning';
 
 export { batchToken, currentSegments, type SegmentedBatch, Segments, withSegments } from './segments';
-export type { AcceptsEffectiveError, EffectiveError, ItemFrequencies, NoiseStep } from './effective-error';
+export type {
+  AcceptsEffectiveError,
+  AcceptsFrequencies,
+  EffectiveError,
+  ItemFrequencies,
+  NoiseStep,
+} from './effective-error';
 export { addedNoise, effectiveVariance, type ErrorModel, type NoiseVariance } from './noise-variance';
 export { type Correction, exactly, NO_NOISE, type Noisy, type WeightNoise } from './noisy';
 export { ReAttention, type ReAttentionConfig, type ReAttentionOptions, resolveReAttention } from './re-attention';

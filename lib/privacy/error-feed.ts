@@ -1,8 +1,8 @@
-// What the engine tells a model about its own noise: σ, B and frequencies at attach, and each step where a model asks.
+// What the engine tells a model: frequencies of items, σ and B at attach, and its noise at each step where a model asks.
 
 import { raise } from '../errors';
-import type { AcceptsEffectiveError, ItemFrequencies } from '../nn';
-import type { Optimizer, PrivateRelease } from '../optim';
+import type { AcceptsEffectiveError, AcceptsFrequencies, ItemFrequencies } from '../nn';
+import { Adam, type Optimizer, type PrivateRelease } from '../optim';
 import { tidy } from '../tensor';
 import type { TrainableModel } from './attached';
 import { gaussian } from './accounting/events';
@@ -11,6 +11,8 @@ import { itemRecords, noisyDocumentFrequency } from './histogram';
 import type { Ledger } from './ledger';
 import type { NoiseSource } from './noise-source';
 import type { DpPlan } from './plan';
+import { rowFactors, steppedTables } from './row-steps';
+import { trainable } from './trainable';
 
 /** What a checkpoint keeps of it, as JSON. */
 export interface ErrorFeedState {
@@ -22,24 +24,21 @@ export interface ErrorFeedState {
 
 export class ErrorFeed {
   readonly #model: AcceptsEffectiveError | null;
+  readonly #leaning: AcceptsFrequencies | null;
   readonly #given: Frequencies;
   #known: ItemFrequencies | null = null;
+  #rows: ReadonlyMap<string, Float64Array> = new Map();
 
   /** @throws ERR_INVALID_ARGUMENT for frequencies that the model would not use, or that the engine cannot release. */
   constructor(
-    model: TrainableModel,
+    private readonly trained: TrainableModel,
     private readonly plan: DpPlan,
     private readonly ledger: Ledger,
     private readonly noise: NoiseSource,
   ) {
-    this.#model = accepting(model);
-    if (this.#model === null && plan.frequencies !== null) {
-      raise(
-        'ERR_INVALID_ARGUMENT',
-        'PrivacyEngine: frequencies are for models with Re-Attention, and this one has none. Leave them out, or make the model ' +
-          'with reAttention: true.',
-      );
-    }
+    this.#model = accepting(trained);
+    this.#leaning = leaning(trained);
+    this.#checkUse();
     this.#given = plan.frequencies ?? frequencies.uniform();
     if (this.#given.provenance === 'public') this.#known = this.#given;
     if (this.#given.provenance === 'uniform') this.#known = { provenance: 'uniform', probability: null };
@@ -53,9 +52,40 @@ export class ErrorFeed {
     if (this.#model !== null && plan.frequencies === null) warnOnce();
   }
 
+  // Frequencies that nobody reads would be released in vain, and what needs them must not run without.
+  #checkUse(): void {
+    const { frequencies: given, rowSteps, scales } = this.plan;
+    if (this.#model === null && this.#leaning === null && rowSteps === null && given !== null) {
+      raise(
+        'ERR_INVALID_ARGUMENT',
+        'PrivacyEngine: frequencies are for models with Re-Attention or an output bias and for rowSteps, and there is none of them. ' +
+          'Leave them out, or make the model with reAttention: true or outputBias: true.',
+      );
+    }
+    if (given === null && (this.#leaning !== null || rowSteps !== null)) {
+      raise(
+        'ERR_INVALID_ARGUMENT',
+        `PrivacyEngine: ${rowSteps === null ? 'a model with an output bias needs' : 'rowSteps need'} frequencies. Give ` +
+          'frequencies.privateHistogram() or frequencies.public(shares); frequencies.uniform() switches the effect off.',
+      );
+    }
+    if (this.#model?.tracksNoise === true && (rowSteps !== null || scales !== null)) {
+      raise(
+        'ERR_INVALID_ARGUMENT',
+        "PrivacyEngine: Re-Attention with error 'tracked' adds up one noise for all parameters, which scales and rowSteps make differ. " +
+          "Leave them out, or choose the error 'paper' or 'scaled'.",
+      );
+    }
+  }
+
   /** Before an attach. @throws ERR_INVALID_ARGUMENT for frequencies of another vocabulary. */
   tell(): void {
     if (this.#known !== null) this.#tell(this.#known);
+  }
+
+  /** Factors of the updates of each table that takes steps by frequency, `[rows]` by name; the same object until they change. */
+  rowFactors(): ReadonlyMap<string, Float64Array> {
+    return this.#rows;
   }
 
   /**
@@ -113,23 +143,42 @@ export class ErrorFeed {
     this.#model?.addNoise({
       learningRate: optimizer.lr,
       noiseStd: noiseStd / divisor,
-      secondMoment: secondMoment(optimizer),
+      secondMoment: secondMoment(optimizer, noiseStd / divisor),
     });
   }
 
   #tell(frequencies: ItemFrequencies): void {
     const { gradientNoiseMultiplier: noiseMultiplier, expectedBatchSize } = this.plan;
+    const rows = this.#rowFactors(frequencies);
     this.#model?.setEffectiveError({ noiseMultiplier, expectedBatchSize, frequencies });
+    this.#leaning?.setFrequencies(frequencies);
+    this.#rows = rows;
+  }
+
+  #rowFactors({ probability }: ItemFrequencies): ReadonlyMap<string, Float64Array> {
+    const { rowSteps } = this.plan;
+    if (rowSteps === null || probability === null) return new Map();
+    const factors = rowFactors(probability, rowSteps.exponent);
+    const tables = steppedTables(rowSteps, trainable(this.trained), probability.length);
+    return new Map(tables.map((name) => [name, factors]));
   }
 }
 
-/** Mean of Adam's second moment, without its start-up bias; null for optimizers without one. */
-function secondMoment(optimizer: Optimizer): number | null {
+/** Mean of Adam's second moment, without its start-up bias and as far as it is used; null for optimizers without one. */
+function secondMoment(optimizer: Optimizer, noiseStd: number): number | null {
+  if (!(optimizer instanceof Adam)) return null;
   const { tensors, steps } = optimizer.stateDict();
-  const moment = tensors['expAvgSq'];
-  if (moment === undefined || !('betas' in optimizer)) return null;
-  const [, beta2] = optimizer.betas as readonly [number, number];
-  return tidy(() => moment.mean().item()) / (1 - beta2 ** steps);
+  const { expAvgSq } = tensors;
+  if (expAvgSq === undefined) return null;
+  const moment = tidy(() => expAvgSq.mean().item()) / (1 - optimizer.betas[1] ** steps);
+  return optimizer.noiseFloor === null ? moment : Math.max(moment - noiseStd ** 2, optimizer.noiseFloor);
+}
+
+function leaning(model: TrainableModel): AcceptsFrequencies | null {
+  const candidate = model as Partial<AcceptsFrequencies>;
+  return typeof candidate.setFrequencies === 'function' && candidate.usesFrequencies === true
+    ? (candidate as AcceptsFrequencies)
+    : null;
 }
 
 function accepting(model: TrainableModel): AcceptsEffectiveError | null {
@@ -140,8 +189,8 @@ function accepting(model: TrainableModel): AcceptsEffectiveError | null {
 }
 
 const LOST_HISTOGRAM =
-  'the histogram of items was paid for and lost when the run was broken off. It is not released a second time: Re-Attention goes on ' +
-  'as if all items were equally frequent, and corrects next to nothing.';
+  'the histogram of items was paid for and lost when the run was broken off. It is not released a second time: training goes on ' +
+  'as if all items were equally frequent, which Re-Attention, output bias and row steps can make nothing of.';
 
 let warned = false;
 

@@ -18,7 +18,7 @@ export interface Norms {
   readonly bound: Float64Array;
 }
 
-/** Per-sample gradient norms of one physical batch, over all attached parameters and over parts of them. */
+/** Per-sample gradient norms of one physical batch, of scaled gradients where there are scales: over all attached parameters and over parts. */
 export interface SampleNorms extends Norms {
   /** `[G]` the same over each group of parameters; all of them without groups. */
   readonly groups: readonly Norms[];
@@ -29,6 +29,8 @@ export interface SampleNorms extends Norms {
 export interface BookOptions {
   /** Parameters whose norms are taken together. Default: all. */
   readonly groups?: GroupAssignment;
+  /** `[P]` what each parameter's gradients are multiplied by before anything is measured or summed. Default 1. */
+  readonly scales?: readonly number[];
   /** False lets the operators keep what a plain sum needs: for training without privacy. Default true. */
   readonly norms?: boolean;
   /** Default `factors`. */
@@ -64,7 +66,7 @@ export class GradientBook {
    */
   constructor(
     parameters: ReadonlyMap<string, Tensor>,
-    { groups, norms = true, gradients = 'factors' }: BookOptions = {},
+    { groups, scales = [], norms = true, gradients = 'factors' }: BookOptions = {},
   ) {
     this.names = [...parameters.keys()];
     this.groups = groups ?? together(this.names);
@@ -76,6 +78,7 @@ export class GradientBook {
       ops.book_want_norms(this.#book, norms);
       ops.book_materialise(this.#book, gradients === 'materialize');
       if (this.groups.groups.length > 1) ops.book_set_groups(this.#book, [...this.groups.groupOf]);
+      if (scales.some((scale) => scale !== 1)) ops.book_set_scales(this.#book, [...scales]);
     } catch (error) {
       this.close();
       throw error;

@@ -53,6 +53,8 @@ export {
 export type { Attached, AttachedSteps, GradientMode, Performance, StepInput, TrainableModel } from './attached';
 export type { PackableData, Packing, PackingOptions, PhysicalBatch, Sampled } from './batch-stream';
 export { checkIndependence, type IndependenceOptions, type LossModel } from './check-independence';
+export { frequencySteps, type RowStepOptions, type RowSteps } from './row-steps';
+export { type GradientScales, groupScales, type ScaleSpec } from './scales';
 export { type ClippedSum, clippedSum, perSampleNorms, type PerSampleOptions } from './per-sample';
 export type { Norms, SampleNorms } from './gradient-book';
 export type { GroupStats, Spread, TrainingStats } from './training-stats';

@@ -7,15 +7,18 @@ import type { GradientMode, TrainableModel } from './attached';
 import { boundedFactors } from './bounded-factors';
 import { type Clip, together } from './clip';
 import { GradientBook, type SampleNorms } from './gradient-book';
+import { checkScales, type GradientScales } from './scales';
 import { trainable } from './trainable';
 
 export interface PerSampleOptions {
   /** As {@link Performance}.gradients: `materialize` is the slow road that every fast one must agree with. Default `factors`. */
   readonly gradients?: GradientMode;
+  /** As of the engine: norms and sums are then those of the scaled gradients. */
+  readonly scales?: GradientScales;
 }
 
 export interface ClippedSum extends SampleNorms {
-  /** Σ_b factor_b G_b of each trained parameter, by name and in its shape, float64. Dispose them. */
+  /** Σ_b factor_b G_b, times the scale where there are scales, of each trained parameter, by name and in its shape, float64. Dispose them. */
   readonly sums: ReadonlyMap<string, Tensor>;
   /** `[G][B]` factor of each sample in each group; 0 where its loss or gradient is not finite. */
   readonly factors: readonly Float64Array[];
@@ -67,7 +70,7 @@ function inBook<T>(
   operation: string,
   model: TrainableModel,
   loss: () => Tensor,
-  { gradients = 'factors' }: PerSampleOptions,
+  { gradients = 'factors', scales }: PerSampleOptions,
   clip: Clip | null,
   run: (book: GradientBook, finite: readonly boolean[]) => T,
 ): T {
@@ -75,7 +78,8 @@ function inBook<T>(
   const parameters = trainable(model);
   const names = [...parameters.keys()];
   const groups = clip?.grouping?.assign(names) ?? together(names);
-  const book = new GradientBook(parameters, { groups, gradients });
+  const scaled = scales === undefined ? {} : { scales: checkScales(scales).assign(names) };
+  const book = new GradientBook(parameters, { groups, gradients, ...scaled });
   try {
     return tidy(() => {
       const values = loss();

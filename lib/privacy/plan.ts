@@ -9,7 +9,9 @@ import { type DpEvent, NEIGHBOURS, type Neighbours } from './accounting/events';
 import { pld } from './accounting/pld';
 import { type Clip, isAdaptive } from './clip';
 import { checkFrequencies, type Frequencies, frequencyEvent } from './frequencies';
+import { checkRowSteps, type RowSteps } from './row-steps';
 import type { Sampler } from './sampling';
+import { checkScales, type GradientScales } from './scales';
 
 export interface PlanOptions {
   /** N, number of records: a public constant. */
@@ -41,8 +43,15 @@ export interface PlanOptions {
   readonly neighbours?: Neighbours;
   /** Default `pld()`. */
   readonly accountant?: Accountant;
-  /** How often items occur, for a model with Re-Attention. Releasing them is charged and counts towards the target. */
+  /**
+   * How often items occur, for Re-Attention, for a model with an output bias, and for `rowSteps`. Releasing them is charged and counts
+   * towards the target.
+   */
   readonly frequencies?: Frequencies;
+  /** Scale-then-privatise, `groupScales([…])`: neither σ nor ε changes, only how the bound C is shared out. Default: none. */
+  readonly scales?: GradientScales;
+  /** Updates of a table's rows by `frequencies`, `frequencySteps({ tables })`. Default: all rows alike. */
+  readonly rowSteps?: RowSteps;
 }
 
 /** One mechanism, frozen: what the engine runs and what the ledger charges. */
@@ -67,8 +76,10 @@ export interface DpPlan {
   readonly accountant: Accountant;
   /** One logical step. Null for σ = 0, which no accountant can charge. */
   readonly event: DpEvent | null;
-  /** What a model with Re-Attention is told of its items; null where nothing was said. */
+  /** What is known of the items; null where nothing was said. */
   readonly frequencies: Frequencies | null;
+  readonly scales: GradientScales | null;
+  readonly rowSteps: RowSteps | null;
 }
 
 /** min(1e-6, N^-1.1). */
@@ -92,6 +103,8 @@ export function makePlan(options: PlanOptions): DpPlan {
   const delta = target?.delta ?? options.delta ?? defaultDelta(records);
   check.between('PrivacyEngine', { delta }, 0, 1);
   const frequencies = options.frequencies === undefined ? null : checkFrequencies(options.frequencies);
+  const scales = options.scales === undefined ? null : checkScales(options.scales);
+  const rowSteps = options.rowSteps === undefined ? null : checkRowSteps(options.rowSteps);
   const noiseMultiplier = plannedNoise(options, neighbours, steps + recoverySteps, delta, accountant);
   if (clip.maxGradNorm === Infinity && noiseMultiplier > 0) {
     raise('ERR_INVALID_ARGUMENT', 'PrivacyEngine: maxGradNorm must be finite when there is noise.');
@@ -115,6 +128,8 @@ export function makePlan(options: PlanOptions): DpPlan {
     accountant,
     event,
     frequencies,
+    scales,
+    rowSteps,
   });
 }
 

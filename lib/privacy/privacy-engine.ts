@@ -1,7 +1,8 @@
 // The privacy engine: one plan, one ledger, one noise source, and the only road from losses to parameters.
 
 import { raise } from '../errors';
-import { type Optimizer, type PrivateRelease, publicGrid } from '../optim';
+import { type ArenaProfile, type Optimizer, type PrivateRelease, publicGrid } from '../optim';
+import { arenaRuns, profileOf } from './arena-parts';
 import type { Attached, Performance, TrainableModel } from './attached';
 import type { PackableData, PhysicalBatch, Sampled } from './batch-stream';
 import { boundedFactors } from './bounded-factors';
@@ -16,6 +17,7 @@ import { NoiseSource } from './noise-source';
 import { type DpPlan, makePlan, type PlanOptions } from './plan';
 import { insecureRandom, secureRandom } from './sampling';
 import { StepEngine } from './step-engine';
+import { trainable } from './trainable';
 import { StatsCollector, type TrainingStats } from './training-stats';
 
 export interface PrivacyEngineOptions extends PlanOptions {
@@ -63,6 +65,9 @@ export class PrivacyEngine extends StepEngine {
   readonly #stats = new StatsCollector();
   #checkpoint: Checkpoint | null = null;
   #groups: GroupAssignment | null = null; // of the parameters attached last
+  #scales: readonly number[] = [];
+  #profile: ArenaProfile | null = null; // of the arena, made when the frequencies are known
+  #profileOf: object | null = null; // the rows' factors that it was made of
   #lastStats: TrainingStats | null = null;
 
   /**
@@ -87,7 +92,7 @@ export class PrivacyEngine extends StepEngine {
     }
   }
 
-  /** See {@link StepEngine.attach}; a model with Re-Attention learns σ, B and, where they are known, the frequencies. */
+  /** See {@link StepEngine.attach}; a model that asks learns σ, B and, where they are known, the frequencies. */
   override attach<O extends Optimizer>(optimizer: O): Attached<O> {
     this.#error.tell();
     return super.attach(optimizer);
@@ -190,6 +195,11 @@ export class PrivacyEngine extends StepEngine {
     return this.#lastStats;
   }
 
+  override detach(): void {
+    super.detach();
+    this.#forgetProfile();
+  }
+
   /**
    * Detaches for good: the noise key is erased. A checkpoint that is still open is left as it was last saved, and the steps that
    * were reserved and not taken are given back.
@@ -206,7 +216,8 @@ export class PrivacyEngine extends StepEngine {
       raise('ERR_ENGINE_STATE', 'attach: this engine was closed, its noise key is erased. Make a new one.');
     }
     this.#groups = this.plan.clip.grouping?.assign(names) ?? together(names);
-    return { groups: this.#groups };
+    this.#scales = this.plan.scales?.assign(names) ?? names.map(() => 1);
+    return { groups: this.#groups, scales: this.#scales };
   }
 
   protected admit(): void {
@@ -239,7 +250,31 @@ export class PrivacyEngine extends StepEngine {
     this.#moving.release(this.#noise);
     const { gradientNoiseMultiplier, expectedBatchSize } = this.plan;
     const noiseStd = gradientNoiseMultiplier === 0 ? 0 : gradientNoiseMultiplier * sensitivity;
-    return { noiseSource: this.#noise.id, noiseStd, grid: publicGrid(noiseStd), divisor: expectedBatchSize };
+    return {
+      noiseSource: this.#noise.id,
+      noiseStd,
+      grid: publicGrid(noiseStd),
+      divisor: expectedBatchSize,
+      profile: this.#arenaProfile(),
+    };
+  }
+
+  /** Scales and row steps over the arena; null where all of them are 1. */
+  #arenaProfile(): ArenaProfile | null {
+    const rows = this.#error.rowFactors();
+    if (this.#profileOf !== rows) {
+      this.#forgetProfile();
+      this.#profile = profileOf(arenaRuns(trainable(this.model), { scales: this.#scales, rows }));
+      this.#profileOf = rows;
+    }
+    return this.#profile;
+  }
+
+  #forgetProfile(): void {
+    const { ends, scales, steps } = this.#profile ?? {};
+    for (const tensor of [ends, scales, steps]) tensor?.dispose();
+    this.#profile = null;
+    this.#profileOf = null;
   }
 
   protected finished(optimizer: Optimizer, release: PrivateRelease): void {

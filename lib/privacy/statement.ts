@@ -5,6 +5,7 @@ import { isAdaptive } from './clip';
 import type { Frequencies } from './frequencies';
 import type { LedgerRecord } from './ledger';
 import type { PrivacyEngine } from './privacy-engine';
+import type { ScaleSpec } from './scales';
 
 /** Stored with the weights as privacy.json. All numbers are public. */
 export interface PrivacyStatement {
@@ -21,8 +22,10 @@ export interface PrivacyStatement {
   /** What one step is charged for: everything that it releases. */
   readonly noiseMultiplier: number;
   readonly clipping: ClippingStatement;
-  /** Where a model with Re-Attention has the frequencies of its items from, and what was released for it; null without. */
+  /** Where the frequencies of items are from, and what was released for them; null where none were used. */
   readonly frequencies: FrequencyStatement | null;
+  /** Tables whose rows' updates were multiplied by p^exponent of these frequencies, after privatisation; null for none. */
+  readonly rowSteps: { readonly tables: readonly string[]; readonly exponent: number } | null;
   readonly records: number;
   readonly steps: number;
   readonly plannedSteps: number;
@@ -53,6 +56,8 @@ export interface ClippingStatement {
   readonly settings: Readonly<Record<string, number>>;
   /** Thresholds C_g by group of parameters; null where all are clipped together. */
   readonly groups: { readonly kind: string; readonly maxGradNorm: Readonly<Record<string, number>> } | null;
+  /** Gradients of these parameters were multiplied by `scale` before clipping, and updates divided by it; null for none. */
+  readonly scales: readonly ScaleSpec[] | null;
   /** Noise of the gradient sums alone, in units of C. */
   readonly gradientNoiseMultiplier: number;
   /** The second release of every step, of a threshold that moves; null for a fixed one. */
@@ -100,6 +105,7 @@ export function privacyStatement(engine: PrivacyEngine, { unit, notCovered = [] 
     noiseMultiplier: plan.noiseMultiplier,
     clipping: clipping(engine),
     frequencies: frequenciesOf(plan.frequencies),
+    rowSteps: plan.rowSteps === null ? null : { tables: plan.rowSteps.tables, exponent: plan.rowSteps.exponent },
     records: plan.records,
     steps: spent.steps,
     plannedSteps: plan.steps,
@@ -114,7 +120,7 @@ export function privacyStatement(engine: PrivacyEngine, { unit, notCovered = [] 
 }
 
 function clipping(engine: PrivacyEngine): ClippingStatement {
-  const { clip, gradientNoiseMultiplier, countNoise } = engine.plan;
+  const { clip, gradientNoiseMultiplier, countNoise, scales } = engine.plan;
   const { kind, maxGradNorm, slack, settings, grouping } = clip;
   return {
     kind,
@@ -122,6 +128,7 @@ function clipping(engine: PrivacyEngine): ClippingStatement {
     slack,
     settings,
     groups: grouping === null ? null : { kind: grouping.kind, maxGradNorm: engine.groupThresholds() ?? {} },
+    scales: scales?.groups ?? null,
     gradientNoiseMultiplier,
     moving: isAdaptive(clip)
       ? { countNoise: countNoise ?? 0, limits: clip.limits, lastMaxGradNorm: engine.clip.maxGradNorm }
@@ -183,7 +190,12 @@ function samplingNote(kind: string): string {
   return '';
 }
 
-function bounds({ kind, maxGradNorm, groups, moving }: ClippingStatement): string {
+function bounds(clipping: ClippingStatement): string {
+  const scaled = (clipping.scales ?? []).map(({ prefixes, scale }) => `${prefixes.join(', ')} by ${scale}`);
+  return `${bound(clipping)}${scaled.length === 0 ? '' : ` after scaling those of ${scaled.join(', of ')}`}`;
+}
+
+function bound({ kind, maxGradNorm, groups, moving }: ClippingStatement): string {
   if (moving !== null) {
     return `gradients bounded by a threshold that moved from ${maxGradNorm} to ${moving.lastMaxGradNorm.toPrecision(4)} (${kind})`;
   }

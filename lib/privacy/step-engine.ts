@@ -58,6 +58,7 @@ export abstract class StepEngine {
     this.#book = new GradientBook(parameters, { gradients, ...this.bookOptions([...parameters.keys()]) });
     this.#parameters = parameters;
     this.#optimizer = optimizer;
+    optimizer.followArena([...parameters.values()]);
     return Object.assign(optimizer, {
       step: (input: StepInput) => this.step(input),
       virtualStep: (input: StepInput) => this.virtualStep(input),

@@ -22,7 +22,9 @@ export interface Described {
 
 /** Plain JSON. Equal descriptions: the ledger of the one run is valid for the other. */
 export function describeRun({ plan, groups, model, optimizer, data, configuration }: Described): unknown {
-  const { sampler, clip, accountant, event: _event, expectedBatchSize: _batch, ...numbers } = plan;
+  const { sampler, clip, accountant, event: _event, expectedBatchSize: _batch, scales, rowSteps, ...rest } = plan;
+  // What is not used is not named: such runs are described as they were before there were scales and row steps.
+  const numbers = { ...rest, ...(scales === null ? {} : { scales }), ...(rowSteps === null ? {} : { rowSteps }) };
   const parameters = [...model.namedParameters()].map(
     ([name, { dtype, shape, requiresGrad }]) =>
       [name, `${dtype} [${shape.join(', ')}]${requiresGrad ? '' : ', frozen'}`] as const,

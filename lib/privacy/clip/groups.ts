@@ -2,6 +2,7 @@
 
 import * as check from '../../check';
 import { raise } from '../../errors';
+import { isPrefixes, within } from '../prefixes';
 import { type Grouping, withShares } from './grouping';
 
 /** One group: prefixes alone, or with a weight. */
@@ -53,10 +54,6 @@ export function groups(specs: readonly GroupSpec[]): Grouping {
   });
 }
 
-function within(prefix: string, name: string): boolean {
-  return name === prefix || name.startsWith(`${prefix}.`);
-}
-
 function checkSpec(spec: GroupSpec, at: number): { prefixes: readonly string[]; weight: number; name: string } {
   const { prefixes, weight = 1, ...unknown } = spelledOut(spec);
   check.onlyKnown('groups', unknown, ['prefixes', 'weight']);
@@ -68,10 +65,6 @@ function checkSpec(spec: GroupSpec, at: number): { prefixes: readonly string[]; 
     );
   }
   return { prefixes: [...prefixes], weight, name: prefixes.join(', ') };
-}
-
-function isPrefixes(value: unknown): value is readonly string[] {
-  return Array.isArray(value) && value.length > 0 && value.every((one) => typeof one === 'string' && one !== '');
 }
 
 function spelledOut(spec: GroupSpec): Exclude<GroupSpec, readonly string[]> {

@@ -36,6 +36,7 @@ test('a fixed threshold is one release a step, by rule and constants', () => {
     slack: 2 ** -10,
     settings: { r: 0.3 },
     groups: null,
+    scales: null,
     gradientNoiseMultiplier: 1,
     moving: null,
   });

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { adam, type Adam } from '../../../../lib/optim';
+import { adam, type Adam, type AdamOptions } from '../../../../lib/optim';
 import type { Checkpoint, CheckpointOptions, PrivacyEngine, PrivacyEngineOptions } from '../../../../lib/privacy';
 import { engineFor, histories, smallModel } from '../fixture';
 
@@ -30,10 +30,11 @@ export function open(
   plan: Partial<PrivacyEngineOptions> = {},
   keeping: Partial<CheckpointOptions> = {},
   model = smallModel(),
+  adamOptions: AdamOptions = {},
 ): Run {
   const data = histories(40);
   const engine = engineFor(model, { steps: 12, ...plan });
-  const optimizer = adam(model.parameters(), { lr: 0.01 });
+  const optimizer = adam(model.parameters(), { lr: 0.01, ...adamOptions });
   const attached = engine.attach(optimizer);
   const checkpoint = engine.checkpoint(folder, { data, every: 4, resume: 'auto', ...keeping });
   const train = (steps = Infinity): number => {

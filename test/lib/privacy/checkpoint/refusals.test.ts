@@ -11,6 +11,9 @@ import {
   automatic,
   ballsAndBins,
   external,
+  frequencies,
+  frequencySteps,
+  groupScales,
   normalize,
   perLayer,
   poisson,
@@ -61,6 +64,16 @@ const otherPlans: [string, Partial<PrivacyEngineOptions>, RegExp][] = [
   ['other steps', { steps: 13 }, /plan\.steps: 12 .* 13 now/],
   ['other recovery steps', { recoverySteps: 1 }, /plan\.recoverySteps: 0 .* 1 now/],
   ['another δ', { delta: 1e-5 }, /plan\.delta/],
+  [
+    'scales',
+    { scales: groupScales([{ prefixes: ['items'], scale: 2 }]) },
+    /plan\.scales\.groups\.0\.scale: absent .* 2 now/,
+  ],
+  [
+    'row steps',
+    { frequencies: frequencies.uniform(), rowSteps: frequencySteps({ tables: ['items'] }) },
+    /plan\.rowSteps\.exponent: absent .* 0\.5 now/,
+  ],
   ['another accountant', { accountant: rdp() }, /plan\.accountant: "pld" .* "rdp" now/],
 ];
 
@@ -80,6 +93,24 @@ test.each(
   );
   expect(existsSync(folder) ? readdirSync(folder) : []).toEqual([]);
   engine.close();
+});
+
+test('another scale, and another exponent of row steps, are refused', () => {
+  const plan = (scale: number, exponent: number): Partial<PrivacyEngineOptions> => ({
+    scales: groupScales([{ prefixes: ['positions', 'blocks'], scale }]),
+    frequencies: frequencies.uniform(),
+    rowSteps: frequencySteps({ tables: ['items'], exponent }),
+  });
+  const folder = fresh();
+  const run = open(folder, plan(0.2, 0.5));
+  run.train(3);
+  run.checkpoint.close();
+  refused(folder, 'ERR_CHECKPOINT_MISMATCH', /plan\.scales\.groups\.0\.scale: 0\.2 .* 0\.3 now/, () =>
+    open(folder, plan(0.3, 0.5), { resume: true }),
+  );
+  refused(folder, 'ERR_CHECKPOINT_MISMATCH', /plan\.rowSteps\.exponent: 0\.5 .* 1 now/, () =>
+    open(folder, plan(0.2, 1), { resume: true }),
+  );
 });
 
 test('all differences are listed at once', () => {

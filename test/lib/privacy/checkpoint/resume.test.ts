@@ -9,6 +9,8 @@ import {
   adaptive,
   external,
   frequencies,
+  frequencySteps,
+  groupScales,
   poisson,
   privacyStatement,
   readCheckpoint,
@@ -37,6 +39,34 @@ test('without noise, a run stopped twice ends with the parameters, moments and l
   expect(weights(model)).toEqual(weights(whole.model));
   expect(moments(last as unknown as Run)).toEqual(moments(whole));
   expect(optimizer.steps).toBe(12);
+});
+
+test('scales, row steps, output bias and averaged weights go on bit for bit', () => {
+  const shares = Array.from({ length: 31 }, (_, i) => 1 / (1 + i));
+  const plan = {
+    noiseMultiplier: 0,
+    clip: abadi({ maxGradNorm: 1 }),
+    scales: groupScales([{ prefixes: ['positions', 'blocks'], scale: 0.2 }]),
+    frequencies: frequencies.public(shares),
+    rowSteps: frequencySteps({ tables: ['items'] }),
+  };
+  const begin = (folder: string): Run =>
+    open(folder, plan, {}, smallModel({ outputBias: true }), { averageDecay: 0.9 });
+  const whole = begin(fresh());
+  whole.train();
+  const folder = fresh();
+  const first = begin(folder);
+  first.train(5);
+  first.checkpoint.close();
+  const last = begin(folder);
+  expect(last.checkpoint.resumedAt).toBe(5);
+  const average = ({ optimizer, model }: Run): number[] => optimizer.withAverage(() => weights(model));
+  expect(average(last)).toEqual(average(first)); // known before the first step of the second part
+  last.train();
+  expect(weights(last.model)).toEqual(weights(whole.model));
+  expect(average(last)).toEqual(average(whole));
+  expect(average(last)).not.toEqual(weights(last.model));
+  expect(last.model.outputBias).toEqual(whole.model.outputBias);
 });
 
 test('a private run stopped and resumed takes the planned steps and costs what an uninterrupted one costs', () => {
