@@ -4,16 +4,19 @@ import type { Batch, SequenceRows } from '../data';
 import { historyRows } from '../data';
 import { raise } from '../errors';
 import {
+  type AcceptsFrequencies,
   Embedding,
   type Initializer,
   Module,
+  type ItemFrequencies,
   type NoiseVariance,
   Segments,
   softmaxCrossEntropy,
   SoftmaxHead,
   withSegments,
 } from '../nn';
-import { fromTypedArray, noGrad, type Tensor, tidy, torch } from '../tensor';
+import { fromTypedArray, keep, noGrad, type Tensor, tidy, torch } from '../tensor';
+import { logPrior } from './log-prior';
 import type { Scorer } from './scorer';
 
 /** What every configuration says. */
@@ -30,16 +33,22 @@ export interface SequentialModelConfig {
   readonly targets: 'all' | 'last';
   /** Default true: one table is embedding and softmax head at once. False: the head has a table of its own. */
   readonly tied: boolean;
+  /**
+   * Default false. True adds log p̂ to the logits, fixed and not trained, where p̂ are the frequencies of the items that an engine was given:
+   * then the model need not learn popularity through noise. Before it is told any, nothing is added.
+   */
+  readonly outputBias: boolean;
   /** Initial weights and dropout. Default 0. */
   readonly seed: number;
 }
 
 /** Softmax over all items; the loss of a sample is the mean over its positions. */
-export abstract class SequentialModel extends Module implements Scorer {
+export abstract class SequentialModel extends Module implements Scorer, AcceptsFrequencies {
   abstract readonly config: SequentialModelConfig;
   readonly items: Embedding;
   /** Null where the table is tied. */
   readonly head: SoftmaxHead | null;
+  #bias: Tensor | null = null;
 
   protected constructor({ items, dim, tied }: SequentialModelConfig, init: Initializer) {
     super();
@@ -64,6 +73,43 @@ export abstract class SequentialModel extends Module implements Scorer {
   set noiseVariance(variance: NoiseVariance | null) {
     if (variance !== null)
       raise('ERR_INVALID_ARGUMENT', 'noiseVariance: this kind of model has no attention to correct.');
+  }
+
+  /** Whether the model adds an output bias: then an engine tells it how often items occur. */
+  get usesFrequencies(): boolean {
+    return this.config.outputBias;
+  }
+
+  /**
+   * Sets the output bias to the log of the frequencies, normalised over the items; null and `uniform` set none.
+   *
+   * @throws ERR_INVALID_ARGUMENT for frequencies of another vocabulary, or one of 0, which would rule an item out for ever.
+   */
+  setFrequencies(frequencies: ItemFrequencies | null): void {
+    const probability = frequencies?.probability ?? null;
+    this.outputBias = probability === null ? null : logPrior(probability, this.itemCount);
+  }
+
+  /** `[items + 1]` what is added to the logits, to be saved beside the weights; null for nothing. A copy. */
+  get outputBias(): Float32Array | null {
+    return this.#bias === null ? null : Float32Array.from(this.#bias.toTypedArray() as Float32Array);
+  }
+
+  set outputBias(bias: Float32Array | null) {
+    if (bias !== null && !this.config.outputBias) {
+      raise('ERR_INVALID_ARGUMENT', 'outputBias: this model was made without outputBias.');
+    }
+    if (bias !== null && (bias.length !== this.itemCount + 1 || !bias.every(Number.isFinite))) {
+      raise('ERR_INVALID_ARGUMENT', `outputBias: expected ${this.itemCount + 1} finite numbers, got ${bias.length}.`);
+    }
+    this.#bias?.dispose();
+    this.#bias = bias === null ? null : keep(fromTypedArray(Float32Array.from(bias), [bias.length]));
+  }
+
+  override dispose(): void {
+    super.dispose();
+    this.#bias?.dispose();
+    this.#bias = null;
   }
 
   /** How batches for this model are laid out, and what a row costs: its logits and its activations, in bytes. */
@@ -106,7 +152,7 @@ export abstract class SequentialModel extends Module implements Scorer {
           tidy(() => {
             const last = lastRows(rows);
             const hidden = this.hidden(rows).indexSelect(0, last.rows);
-            const logits = torch.ops.phantomgrad.linear(hidden, this.#table);
+            const logits = torch.ops.phantomgrad.linear(hidden, this.#table, this.#bias);
             return spread(logits.toTypedArray() as Float32Array, last.offsets, this.itemCount + 1);
           }),
         ),
@@ -127,7 +173,12 @@ export abstract class SequentialModel extends Module implements Scorer {
   }
 
   #crossEntropy(hidden: Tensor, targets: Tensor, weights: Tensor | null = null): Tensor {
-    return softmaxCrossEntropy(hidden, this.#table, targets, { weights, paddingId: 0, mean: true });
+    return softmaxCrossEntropy(hidden, this.#table, targets, {
+      weights,
+      bias: this.#bias,
+      paddingId: 0,
+      mean: true,
+    });
   }
 }
 

@@ -17,7 +17,16 @@ export interface SequentialRecurrentConfig extends SequentialModelConfig {
 export type SequentialRecurrentOptions = Partial<SequentialRecurrentConfig> &
   Pick<SequentialRecurrentConfig, 'items' | 'cell'>;
 
-const DEFAULTS = { dim: 64, layers: 1, maxLength: 200, dropout: 0.2, targets: 'all', tied: true, seed: 0 } as const;
+const DEFAULTS = {
+  dim: 64,
+  layers: 1,
+  maxLength: 200,
+  dropout: 0.2,
+  targets: 'all',
+  tied: true,
+  outputBias: false,
+  seed: 0,
+} as const;
 
 /**
  * Items are embedded, dropped out, read in time order by `layers` recurrent layers of width `dim`, and scored by the same table unless
@@ -42,6 +51,7 @@ export class SequentialRecurrent extends SequentialModel {
     check.integer('SequentialRecurrent', { maxLength }, 1);
     check.oneOf('SequentialRecurrent', { targets }, ['all', 'last']);
     check.oneOf('SequentialRecurrent', { tied }, [true, false]);
+    check.oneOf('SequentialRecurrent', { outputBias: config.outputBias }, [true, false]);
     const init = new Initializer(seed);
     super(config, init);
     this.config = config;

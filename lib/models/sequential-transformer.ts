@@ -47,6 +47,7 @@ const DEFAULTS = {
   dropout: 0.2,
   targets: 'all',
   tied: true,
+  outputBias: false,
   seed: 0,
   reAttention: false,
 } as const;
@@ -76,6 +77,7 @@ export class SequentialTransformer extends SequentialModel implements AcceptsEff
     check.integer('SequentialTransformer', { maxLength }, 1);
     check.oneOf('SequentialTransformer', { targets }, ['all', 'last']);
     check.oneOf('SequentialTransformer', { tied }, [true, false]);
+    check.oneOf('SequentialTransformer', { outputBias: config.outputBias }, [true, false]);
     const init = new Initializer(seed);
     super(config, init);
     this.config = Object.freeze(config);
@@ -87,6 +89,10 @@ export class SequentialTransformer extends SequentialModel implements AcceptsEff
 
   override get usesEffectiveError(): boolean {
     return this.config.reAttention !== false && this.config.reAttention.correction !== 'off';
+  }
+
+  get tracksNoise(): boolean {
+    return this.config.reAttention !== false && this.config.reAttention.error === 'tracked';
   }
 
   setEffectiveError(error: EffectiveError | null): void {
