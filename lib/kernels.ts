@@ -5,7 +5,7 @@ import { raise } from './errors';
 import type { Correction } from './nn/noisy';
 import { Segments } from './nn/segments';
 import { publicGrid } from './optim/release';
-import type { Optimizer, PrivateArena } from './optim';
+import type { ArenaProfile, Optimizer, PrivateArena, PrivateRelease } from './optim';
 import { NoiseSource } from './privacy/noise-source';
 import { fromTypedArray, noGrad, type Tensor, tensor, tidy, torch, zeros } from './tensor';
 
@@ -412,18 +412,23 @@ export interface PrivateNoise {
   /** The public divisor: never the size of the batch that was drawn. */
   readonly expectedBatchSize: number;
   readonly noise: NoiseSource;
+  /** Runs of the arena with scales (which `sum` was made in) and steps of their own. Default: 1 everywhere. */
+  readonly profile?: ArenaProfile | null;
 }
 
-function release(operation: string, { noiseMultiplier, maxGradNorm, expectedBatchSize, noise }: PrivateNoise) {
+function release(
+  operation: string,
+  { noiseMultiplier, maxGradNorm, expectedBatchSize, noise, profile = null }: PrivateNoise,
+): PrivateRelease {
   check.notNegative(operation, { noiseMultiplier });
   check.positive(operation, { maxGradNorm });
   check.positive(operation, { expectedBatchSize });
   const noiseStd = noiseMultiplier * maxGradNorm;
-  return { noiseSource: noise.id, noiseStd, grid: publicGrid(noiseStd), divisor: expectedBatchSize };
+  return { noiseSource: noise.id, noiseStd, grid: publicGrid(noiseStd), divisor: expectedBatchSize, profile };
 }
 
 /**
- * The released mean gradient: (sum + σC · N(0, I)) on the grid, divided by `expectedBatchSize`. Consumes `sum`, which is zero
+ * The released mean gradient: (sum + σC · N(0, I)) on the grid, divided by `expectedBatchSize` and the scale. Consumes `sum`, which is zero
  * afterwards, and one step of the noise source. What it costs is the caller's to account for.
  *
  * @param sum  `[n]` float64, contiguous.
@@ -432,8 +437,9 @@ function release(operation: string, { noiseMultiplier, maxGradNorm, expectedBatc
  * @see Abadi et al. 2016, Algorithm 1, «Add noise»; the grid is 2^⌊log2(σC / 256)⌋.
  */
 export function privateNoise(sum: Tensor, options: PrivateNoise): Tensor {
-  const { noiseSource, noiseStd, grid, divisor } = release('privateNoise', options);
-  return noGrad(() => ops.privatise_(sum, noiseSource, noiseStd, grid, divisor));
+  const { noiseSource, noiseStd, grid, divisor, profile } = release('privateNoise', options);
+  const { ends: run_ends = null, scales = null } = profile ?? {};
+  return noGrad(() => ops.privatise_(sum, noiseSource, noiseStd, grid, divisor, { run_ends, scales }));
 }
 
 /**

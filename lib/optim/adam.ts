@@ -21,7 +21,8 @@ export interface AdamOptions extends AverageOptions {
    * s is the scale of the parameter's group. Without it v̂ of a private run is mostly noise, and Adam moves as momentum SGD does.
    *
    * `floor`, above 0 and in squared units of the mean gradient, is γ' of the source and has to be tuned: v̂ is known no better than to
-   * about (σC/B)² √(2(1 - β2)), and a floor far below that turns its error into large steps. Default: not corrected.
+   * about (σC/B)² √(2(1 - β2)), and a floor far below that turns its error into large steps. In a run without noise it is plain Adam. Default:
+   * not corrected.
    *
    * @see Tang, Shpilevskiy & Lécuyer 2024, «DP-AdamBC» (arXiv 2312.14334), Algorithm 1.
    */

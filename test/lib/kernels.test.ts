@@ -318,6 +318,32 @@ test('privateNoise releases the mean on the grid and consumes the sum; privateUp
   same.close();
 });
 
+test('privateNoise and privateUpdate divide by the scale of each run of a profile, and steps stretch the update', () => {
+  const profile = {
+    ends: fromTypedArray(BigInt64Array.of(300n, 1000n), [2]),
+    scales: fromTypedArray(Float64Array.of(0.5, 2), [2]),
+    steps: fromTypedArray(Float64Array.of(0, 3), [2]),
+  };
+  const settings = { noiseMultiplier: 2, maxGradNorm: 0.5, expectedBatchSize: 4 };
+  const sum = new Random(3).normals(1000);
+  const released = [null, profile].map((own) => {
+    const noise = new kernels.NoiseSource(7);
+    const out = numbers(kernels.privateNoise(fromTypedArray(sum, [1000]), { ...settings, noise, profile: own }));
+    noise.close();
+    return out;
+  });
+  released[1]!.forEach((x, i) => expect(x).toBe(released[0]![i]! / (i < 300 ? 0.5 : 2)));
+  const noise = new kernels.NoiseSource(7);
+  const parameters = zeros([1000]);
+  kernels.privateUpdate(
+    { parameters, sum: fromTypedArray(sum, [1000]) },
+    { ...settings, noise, profile, optimizer: adam([ones([1])], { lr: 0.1 }) },
+  );
+  noise.close();
+  const moved = numbers(parameters);
+  released[1]!.forEach((x, i) => expect(Math.abs(moved[i]! + (i < 300 ? 0 : 0.3) * Math.sign(x))).toBeLessThan(3e-5));
+});
+
 test('wrong arguments are refused by code, and nothing is left behind', () => {
   const c = tied[0]!;
   const own = tiedTable(c, 'float64');
