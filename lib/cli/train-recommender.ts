@@ -36,6 +36,9 @@ interface Flags {
   readonly dropout?: number;
   readonly targets?: 'all' | 'last';
   readonly reAttention?: boolean;
+  readonly outputBias?: boolean;
+  readonly groupScale?: number;
+  readonly rowStep?: boolean;
   readonly seed?: number;
   readonly plain?: boolean;
   readonly quick?: boolean;
@@ -99,6 +102,13 @@ export function trainRecommenderCommand(): Command {
       new Option('--targets <which>', `positions that predict (default: ${common.targets})`).choices(['all', 'last']),
     )
     .option('--no-re-attention', 'leave attention as it is, uncorrected for the noise in the item table')
+    .option('--no-output-bias', 'start from equal items, not from their noisy frequencies')
+    .option(
+      '--group-scale <s>',
+      `gradients of all weights but the item table times s, before clipping (default: ${common.groupScale}; 1: as they are)`,
+      number,
+    )
+    .option('--no-row-step', "equal steps for all items' rows, not by the root of their noisy frequencies")
     .option(
       '--seed <n>',
       `initial weights and dropout; noise and sampling never repeat (default: ${common.seed})`,

@@ -3,11 +3,26 @@
 import type { Split } from '../../data';
 import type { SequentialModel } from '../../models/sequential-model';
 import { VERSION } from '../../version';
-import { frequencies, normalize, poisson, PrivacyEngine, type Sampler } from '../../privacy';
+import {
+  frequencies,
+  frequencySteps,
+  groupScales,
+  normalize,
+  poisson,
+  PrivacyEngine,
+  type PrivacyEngineOptions,
+  type Sampler,
+} from '../../privacy';
 import type { Histories } from './data';
 import type { OnEvent } from './events';
 import { newModel } from './model';
-import { defaultBatchSize, defaultLearningRate, histogramNoise, type ResolvedOptions } from './options';
+import {
+  defaultBatchSize,
+  defaultLearningRate,
+  histogramNoise,
+  type ResolvedOptions,
+  usesFrequencies,
+} from './options';
 import type { RunDescription } from './run-folder';
 
 export interface Job {
@@ -42,10 +57,25 @@ export function makeJob(options: ResolvedOptions, histories: Histories): Job {
   const model = newModel(options, histories.interactions.itemCount);
   const target = delta === undefined ? { epsilon } : { epsilon, delta };
   const clip = normalize({ maxGradNorm: 1 });
-  const histogram = frequencies.privateHistogram({ noiseMultiplier: histogramNoise(epsilon) });
-  const items = options.reAttention ? { frequencies: histogram } : {};
-  const engine = new PrivacyEngine(model, { records, epochs, recoverySteps, target, sampler, clip, ...items });
+  const plan = { records, epochs, recoverySteps, target, sampler, clip };
+  const engine = new PrivacyEngine(model, { ...plan, ...itemsAndScales(options, model) });
   return { options, histories, split, sampler, steps, learningRate, model, engine };
+}
+
+/** What the engine is told beside the plan: frequencies of the items, the tables that step by them, the scale of all other weights. */
+function itemsAndScales(
+  options: ResolvedOptions,
+  model: SequentialModel,
+): Pick<PrivacyEngineOptions, 'frequencies' | 'rowSteps' | 'scales'> {
+  const { epsilon, rowStep, groupScale } = options;
+  const parts = new Set([...model.namedParameters()].map(([name]) => name.split('.')[0] as string));
+  const tables = ['items', 'head'].filter((part) => parts.delete(part));
+  const noiseMultiplier = histogramNoise(epsilon);
+  return {
+    ...(usesFrequencies(options) ? { frequencies: frequencies.privateHistogram({ noiseMultiplier }) } : {}),
+    ...(rowStep ? { rowSteps: frequencySteps({ tables }) } : {}),
+    ...(groupScale === 1 ? {} : { scales: groupScales([{ prefixes: [...parts], scale: groupScale }]) }),
+  };
 }
 
 /** Says what was found, what is going to happen, and what to be careful about. */
@@ -74,12 +104,12 @@ export function announce(
 
 /** The part of config.json that the model does not know. */
 export function describe({ options, histories, sampler, steps, learningRate }: Job): RunDescription {
-  const { epochs, weightDecay } = options;
+  const { epochs, weightDecay, groupScale, rowStep } = options;
   const { vocabulary, itemIds } = histories.interactions;
   return {
     phantomgrad: VERSION,
     data: histories.source,
-    training: { epochs, steps, batchSize: sampler.batchSize, learningRate, weightDecay },
+    training: { epochs, steps, batchSize: sampler.batchSize, learningRate, weightDecay, groupScale, rowStep },
     vocabulary: { source: vocabulary, items: itemIds },
   };
 }

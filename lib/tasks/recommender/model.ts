@@ -23,8 +23,8 @@ export const MODEL_TYPES = ['sequential-transformer', 'sequential-recurrent'] as
 
 /** A model as the options say; equal options give equal initial weights. */
 export function newModel(options: ResolvedOptions, items: number): SequentialModel {
-  const { model, tied, dim, blocks, heads, maxLength, dropout, targets, seed, reAttention } = options;
-  const shared = { items, dim, maxLength, dropout, targets, tied, seed };
+  const { model, tied, dim, blocks, heads, maxLength, dropout, targets, seed, reAttention, outputBias } = options;
+  const shared = { items, dim, maxLength, dropout, targets, tied, outputBias, seed };
   return model === 'transformer'
     ? new SequentialTransformer({ ...shared, blocks, heads, reAttention })
     : new SequentialRecurrent({ ...shared, cell: model, layers: blocks });

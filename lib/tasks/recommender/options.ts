@@ -47,6 +47,18 @@ export interface RecommenderOptions {
    * Transformers; the others have no attention.
    */
   readonly reAttention?: boolean;
+  /**
+   * Start the softmax from log p̂, p̂ being the noisy frequencies of the items: the model need not learn popularity through noise. Default
+   * true.
+   */
+  readonly outputBias?: boolean;
+  /**
+   * Scale-then-privatise: gradients of all weights but the item table are multiplied by this before they are clipped, which leaves more
+   * of the bound to the table. 1 scales nothing. Default 0.2.
+   */
+  readonly groupScale?: number;
+  /** Multiply the update of an item's row by √p̂, mean 1 under p̂: rows that are seldom used collect less noise. Default true. */
+  readonly rowStep?: boolean;
   /** Initial weights and dropout. Noise and sampling never repeat. Default 0. */
   readonly seed?: number;
   /** Train the same model without privacy as well, for comparison. Default: for made-up histories only. */
@@ -76,6 +88,9 @@ export const DEFAULTS = {
     heads: 1,
     targets: 'all',
     reAttention: true,
+    outputBias: true,
+    groupScale: 0.2,
+    rowStep: true,
     seed: 0,
     quick: false,
   },
@@ -97,8 +112,13 @@ export function defaultLearningRate(steps: number): number {
   return 0.17 / Math.sqrt(steps);
 }
 
+/** Whether a run needs the noisy frequencies of the items, and pays for them. */
+export function usesFrequencies({ reAttention, outputBias, rowStep }: ResolvedOptions): boolean {
+  return reAttention || outputBias || rowStep;
+}
+
 /**
- * Noise multiplier of the item histogram for Re-Attention: 5, and for small ε so much that the histogram stays about 1 % of the
+ * Noise multiplier of the item histogram: 5, and for small ε so much that the histogram stays about 1 % of the
  * budget. Measured at ε = 2 on the made-up histories: 5 takes 6 % more noise in training and a tenth of HIT@10.
  */
 export function histogramNoise(epsilon: number): number {
@@ -137,6 +157,9 @@ export function resolveOptions(options: RecommenderOptions): ResolvedOptions {
   check.oneOf(name, { targets }, ['all', 'last']);
   check.oneOf(name, { model }, ['transformer', 'gru', 'lstm']);
   check.oneOf(name, { tied: resolved.tied }, [true, false]);
+  check.oneOf(name, { outputBias: resolved.outputBias }, [true, false]);
+  check.oneOf(name, { rowStep: resolved.rowStep }, [true, false]);
+  check.positive(name, { groupScale: resolved.groupScale });
   if (model !== 'transformer' && (resolved.reAttention || resolved.heads !== 1)) {
     raise('ERR_INVALID_ARGUMENT', `${name}: heads and Re-Attention belong to the Transformer, not to ${model}.`);
   }

@@ -8,6 +8,7 @@ import { replaceFile } from '../../files';
 import type { SequentialModel } from '../../models/sequential-model';
 import { loadWeights, saveWeights } from '../../models/weights';
 import { noGrad, type Tensor } from '../../tensor';
+import { biasTensors, restoreBias } from './bias-tensor';
 import { noiseTensors, restoreNoise } from './noise-tensors';
 import { kindOf, modelOf } from './model';
 import { checkRunConfig, type RunConfig } from './run-config';
@@ -79,12 +80,12 @@ export async function writeRun(
   };
   await replaceFile(join(folder, RUN_FILES.privacy), `${JSON.stringify(privacy, null, 2)}\n`);
   await replaceFile(join(folder, RUN_FILES.config), `${JSON.stringify(config, null, 2)}\n`);
-  const noise = noiseTensors(model);
+  const beside = [...noiseTensors(model), ...biasTensors(model)];
   try {
-    const tensors = [...model.namedParameters(), ...noise];
+    const tensors = [...model.namedParameters(), ...beside];
     await saveWeights(join(folder, RUN_FILES.weights), tensors, { model_type: config.model_type });
   } finally {
-    for (const [, tensor] of noise) tensor.dispose();
+    for (const [, tensor] of beside) tensor.dispose();
   }
 }
 
@@ -130,6 +131,7 @@ async function loadParameters(model: SequentialModel, path: string): Promise<voi
       stored.delete(name);
     }
     restoreNoise(model, stored, path);
+    restoreBias(model, stored, path);
     const [extra] = stored.keys();
     if (extra !== undefined) raise('ERR_RUN_FOLDER', `${path}: ${extra} is not a parameter of the model.`);
   } finally {

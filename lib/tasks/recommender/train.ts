@@ -128,6 +128,7 @@ async function run(
 async function trainPlain(job: Job, reporter: Reporter, signal?: AbortSignal): Promise<Row | null> {
   const { options, split, sampler } = job;
   const model = newModel(options, job.model.itemCount);
+  if (model.usesFrequencies) model.outputBias = job.model.outputBias; // popularity is no secret of the private one
   const engine = new PlainEngine(model, { records: split.train.length, epochs: options.epochs, sampler });
   try {
     const { interrupted } = await fit(model, engine, split.train, fitOptions(job, 'plain', reporter, signal));

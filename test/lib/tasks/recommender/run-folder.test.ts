@@ -158,3 +158,39 @@ describe('a model with Re-Attention', () => {
     });
   });
 });
+
+describe('a model with an output bias', () => {
+  const options = { items: 3, dim: 4, blocks: 1, maxLength: 5, seed: 7, outputBias: true };
+  const biased = new SequentialTransformer(options);
+  biased.outputBias = Float32Array.of(0, -1, -3, 2);
+  const write = async (name: string, own = biased): Promise<string> => {
+    await makeRunFolder(path(name));
+    await writeRun(path(name), own, description, { epsilon: 1 });
+    return path(name);
+  };
+
+  test('scores after loading as it did before, also when it was told nothing', async () => {
+    for (const [name, own] of [
+      ['biased', biased],
+      ['untold', new SequentialTransformer(options)],
+    ] as const) {
+      const { model: loaded } = await readRun(await write(name, own));
+      expect(loaded.scores(Int32Array.of(1, 2, 3))).toEqual(own.scores(Int32Array.of(1, 2, 3)));
+      loaded.dispose();
+    }
+  });
+
+  test.each([
+    ['missing', null],
+    ['of another length', [0, 1, 2]],
+    ['not finite', [0, 1, NaN, 2]],
+  ])('a bias that is %s is refused', async (name, values) => {
+    const folder = await write(`bias-${name.replace(/ /g, '-')}`);
+    const stored: [string, Tensor][] = values === null ? [] : [['outputBias', tensor(values)]];
+    await saveWeights(`${folder}/model.safetensors`, [...biased.namedParameters(), ...stored]);
+    await expect(readRun(folder)).rejects.toMatchObject({
+      code: 'ERR_RUN_FOLDER',
+      message: expect.stringMatching('outputBias') as string,
+    });
+  });
+});

@@ -43,18 +43,35 @@ test('a run stays within its budget, and its folder says what the report says', 
   );
 });
 
-test.each([true, false])('configuration and statement say whether Re-Attention was used (%p)', async (reAttention) => {
-  const folder = `attentive-${reAttention}`;
-  await trainRecommender({ ...small(data), ...(reAttention ? {} : { reAttention }) }, { out: path(folder) });
+test.each([true, false])('configuration and statement say what was used of the items (%p)', async (used) => {
+  const folder = `attentive-${used}`;
+  const off = { reAttention: false, outputBias: false, groupScale: 1, rowStep: false };
+  await trainRecommender({ ...small(data), ...(used ? {} : off) }, { out: path(folder) });
   const read = (name: string): unknown => JSON.parse(readFileSync(path(folder, name), 'utf8'));
   const correction = { correction: 'logit', error: 'paper', maxPenalty: 20 };
-  expect(read('config.json')).toMatchObject({ model: { reAttention: reAttention ? correction : false } });
+  expect(read('config.json')).toMatchObject({
+    model: { reAttention: used ? correction : false, outputBias: used },
+    training: { groupScale: used ? 0.2 : 1, rowStep: used },
+  });
   const histogram = { kind: 'gaussian', noiseMultiplier: 8, count: 1 }; // 40 / ε
   const steps = { kind: 'poissonGaussian', count: 6 };
   expect(read('privacy.json')).toMatchObject({
-    frequencies: reAttention ? { provenance: 'privateHistogram', noiseMultiplier: 8, maxItems: 20 } : null,
-    ledger: { events: reAttention ? [histogram, steps] : [steps] },
+    frequencies: used ? { provenance: 'privateHistogram', noiseMultiplier: 8, maxItems: 20 } : null,
+    ledger: { events: used ? [histogram, steps] : [steps] },
+    rowSteps: used ? { tables: ['items'], exponent: 0.5 } : null,
+    clipping: { scales: used ? [{ prefixes: ['positions', 'blocks'], scale: 0.2 }] : null },
   });
+});
+
+test.each([{ outputBias: true }, { rowStep: true }])('%p alone pays for one histogram', async (own) => {
+  const off = { reAttention: false, outputBias: false, groupScale: 1, rowStep: false };
+  const folder = path(`alone-${Object.keys(own)[0]}`);
+  await trainRecommender({ ...small(data), ...off, ...own }, { out: folder });
+  const { ledger } = JSON.parse(readFileSync(`${folder}/privacy.json`, 'utf8')) as { ledger: { events: unknown[] } };
+  expect(ledger.events).toMatchObject([
+    { kind: 'gaussian', count: 1 },
+    { kind: 'poissonGaussian', count: 6 },
+  ]);
 });
 
 test('the metrics log has a line a step and marks itself as not private', () => {
