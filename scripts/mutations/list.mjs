@@ -159,4 +159,18 @@ export const mutations = [
     to: '',
     tests: CHECKPOINT,
   },
+  {
+    name: 'the certified bound of scaled gradients is that of unscaled ones',
+    file: 'csrc/ops/book.cc',
+    from: 'for (double& bound : norms.bound) bound *= scales_[i];',
+    to: '',
+    tests: ['test/lib/privacy/scales'],
+  },
+  {
+    name: 'the release does not divide by the scale of a group',
+    file: 'csrc/cpu/private_adam.isa.cc',
+    from: 'gradient[i] = released(release, scale[i], sum[i], normals[i]);',
+    to: 'gradient[i] = released(release, 1.0, sum[i], normals[i]);',
+    tests: ['test/csrc/private_update_profile', 'test/lib/privacy/scales'],
+  },
 ];
