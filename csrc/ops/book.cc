@@ -212,7 +212,8 @@ void Book::accumulate(std::vector<double> factors) {
     double* part = sum + offsets_[i];
     const auto first = factors.begin() + groups_[i] * samples_;
     std::vector<double> rest(first, first + samples_);
-    // A product below the normal numbers has lost digits and may have been rounded up by more than the bounds allow for.
+    // A product below the normal numbers has lost digits and may have been rounded up by more than the bounds allow
+    // for.
     if (scales_[i] != 1)
       for (double& factor : rest) factor = std::abs(factor * scales_[i]) < 0x1p-1022 ? 0 : factor * scales_[i];
     if (slot.record == nullptr && materialise_)

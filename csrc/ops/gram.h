@@ -11,7 +11,7 @@
 
 namespace phantomgrad {
 
-inline constexpr int64_t kGramRun = 2048;
+inline constexpr int64_t kGramRun = 512;
 
 /// g [m, n] = A [m, k] B [n, k]^T.
 template <class T>
@@ -29,6 +29,8 @@ inline constexpr int64_t kTiledRows = 48;
 
 /// Products that one tile entry sums in a row. Short, because every one of them may round.
 constexpr int64_t tiled_run(int64_t k) { return k <= 128 ? 32 : 64; }
+/// Runs that are added up before their sum is added to the others': long rows round as often as short ones.
+inline constexpr int64_t kStretch = 16;
 
 /// Roundings that one entry of a Gram matrix may have suffered, relative to |a||b|, whichever way it was made.
 template <class T>
@@ -40,21 +42,31 @@ double gram_roundings(int64_t k) {
                     static_cast<int>(sizeof(T));
   // Additions of one lane (a product and a sum each where there is no fma), of the lanes, and of the runs.
   const double along = 2.0 * static_cast<double>(std::min(k, kGramRun)) / lanes + lanes + 2;
-  const int64_t run = std::min(k, tiled_run(k));
-  const double tiled = (fused ? 1.0 : 2.0) * static_cast<double>(run) + static_cast<double>(k / tiled_run(k)) + 3;
+  const int64_t run = std::min(k, tiled_run(k)), runs = k / tiled_run(k);
+  const double tiled = (fused ? 1.0 : 2.0) * static_cast<double>(run) +
+                       static_cast<double>(std::min(kStretch, runs) + runs / kStretch) + 3;
   return std::max(along, tiled);
 }
 
-/// g [rows, columns] = A [rows, k] B with B = `transposed` [k, ld_t], in runs of tiled_run(k).
+/// g [rows, columns] = A [rows, k] B with B = `transposed` [k, ld_t], in runs of tiled_run(k). `parts` has room for two
+/// of g.
 template <class T>
 void gram_tiles(int64_t rows, int64_t columns, int64_t k, const T* a, int64_t lda, const T* transposed, int64_t ld_t,
-                Buffer<T>& part, T* g) {
-  for (int64_t first = 0; first < k; first += tiled_run(k)) {
-    const int64_t run = std::min(tiled_run(k), k - first);
-    T* to = first == 0 ? g : part.data();
-    PG_CALL((gemm<T>), rows, columns, run, {a + first, lda, 1}, transposed + first * ld_t, ld_t, to, columns, false);
-    if (first == 0) continue;
-    for (int64_t i = 0; i < rows * columns; ++i) g[i] += to[i];
+                Buffer<T>& parts, T* g) {
+  const int64_t size = rows * columns, run = tiled_run(k);
+  T *part = parts.data(), *stretch = parts.data() + size;
+  const auto add = [size](T* to, const T* from) {
+    for (int64_t i = 0; i < size; ++i) to[i] += from[i];
+  };
+  for (int64_t begin = 0; begin < k; begin += kStretch * run) {
+    T* sum = begin == 0 ? g : stretch;
+    for (int64_t first = begin; first < std::min(k, begin + kStretch * run); first += run) {
+      T* to = first == begin ? sum : part;
+      PG_CALL((gemm<T>), rows, columns, std::min(run, k - first), {a + first, lda, 1}, transposed + first * ld_t, ld_t,
+              to, columns, false);
+      if (to != sum) add(sum, to);
+    }
+    if (sum != g) add(g, sum);
   }
 }
 
@@ -78,13 +90,13 @@ double gram_norm2(int64_t rows, const T* l, int64_t p, int64_t ld_l, const T* r,
     }
     return total;
   }
-  Buffer<T> lt(p * rows), rt(d * rows), ll(kTiledRows * rows), rr(kTiledRows * rows), part(kTiledRows * rows);
+  Buffer<T> lt(p * rows), rt(d * rows), ll(kTiledRows * rows), rr(kTiledRows * rows), parts(2 * kTiledRows * rows);
   PG_CALL((transpose<T>), rows, p, l, ld_l, lt.data(), rows);
   PG_CALL((transpose<T>), rows, d, r, ld_r, rt.data(), rows);
   for (int64_t i = 0; i < rows; i += kTiledRows) {
     const int64_t count = std::min(kTiledRows, rows - i), columns = rows - i;
-    gram_tiles<T>(count, columns, p, l + i * ld_l, ld_l, lt.data() + i, rows, part, ll.data());
-    gram_tiles<T>(count, columns, d, r + i * ld_r, ld_r, rt.data() + i, rows, part, rr.data());
+    gram_tiles<T>(count, columns, p, l + i * ld_l, ld_l, lt.data() + i, rows, parts, ll.data());
+    gram_tiles<T>(count, columns, d, r + i * ld_r, ld_r, rt.data() + i, rows, parts, rr.data());
     for (int64_t row = 0; row < count; ++row) {
       const T *x = ll.data() + row * columns, *y = rr.data() + row * columns;
       total += PG_CALL((wide_dot<T>), x, y, count) + 2 * PG_CALL((wide_dot<T>), x + count, y + count, columns - count);

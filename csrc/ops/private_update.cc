@@ -49,7 +49,8 @@ void written(const at::Tensor& t) {
   if (!t.is_inference()) t.unsafeGetTensorImpl()->bump_version();
 }
 
-// Scales beyond these bounds would leave the range in which products of factors and squares of scales keep their digits.
+// Scales beyond these bounds would leave the range in which products of factors and squares of scales keep their
+// digits.
 constexpr double kSmallestScale = 0x1p-40, kLargestScale = 0x1p40;
 
 ArenaProfile checked_profile(const char* operation, int64_t count, const std::optional<at::Tensor>& run_ends,

@@ -23,6 +23,7 @@ struct InputRows {
   std::vector<int64_t> ids;
   std::vector<T> rows;  // [ids, d]
   double norm2 = 0;
+  double count = 0;  // rows before they were summed
 };
 
 template <class T>
@@ -38,6 +39,7 @@ InputRows<T> sum_by_id(const std::vector<const IndexUse*>& uses, int64_t sample,
       if (use->counts(t)) rows.push_back({use->ids()[t], use->row<T>(t), use->weight<T>(t)});
   std::stable_sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.id < b.id; });
   InputRows<T> result;
+  result.count = static_cast<double>(rows.size());
   std::vector<double> sum(static_cast<size_t>(d));
   for (size_t i = 0; i < rows.size();) {
     const int64_t id = rows[i].id;
@@ -88,23 +90,30 @@ class TableRecord final : public Record {
   template <class T>
   void one(int64_t b, double in_products, double out_products, double& norm2, double& bound) {
     const InputRows<T> in = sum_by_id<T>(inputs_, b, dim_);
-    double total = in.norm2, roundings = 4;
+    norm2 = in.norm2;
+    // The input side is added in float64, and rounded to T once, where very small numbers lose more than their last
+    // bit.
+    double spread = in.norm2 < safe_square<T>(static_cast<int64_t>(in.rows.size())) ? in_products : std::sqrt(in.norm2);
+    double roundings = 4, sum_error = rounding<double>(in.count + 3) * in_products;
     if (output_ != nullptr) {
       const Head& head = output_->head();
-      const double s = output_->upstream(b);
-      total += s * s * head.norm2[static_cast<size_t>(b)] + 2 * s * cross(in, b);
-      roundings += 2 * cpu::kSquareUlps + gram_roundings<T>(head.vocabulary()) + gram_roundings<T>(dim_);
+      const double s = output_->upstream(b), out_norm2 = s * s * head.norm2[static_cast<size_t>(b)];
+      const auto length = static_cast<double>(output_->segments().length(b));
+      norm2 = std::max(0.0, in.norm2 + out_norm2 + 2 * s * cross(in, b));
+      roundings += 3 * cpu::kSquareUlps;
+      if (head.gradient_at[static_cast<size_t>(b)] >= 0) {
+        // Squares and inner products of what is stored lose little; what counts is how it was summed over the rows.
+        spread += std::sqrt(out_norm2);
+        sum_error += rounding<T>(length + 3) * out_products;
+        // Squares may have underflowed.
+        if (head.norm2[static_cast<size_t>(b)] < safe_square<T>(head.vocabulary() * dim_)) sum_error += out_products;
+      } else {
+        spread += out_products;
+        roundings += gram_roundings<T>(head.vocabulary()) + gram_roundings<T>(dim_);
+        sum_error += rounding<T>(std::max(length, static_cast<double>(kRunRows)) + 3) * out_products;
+      }
     }
-    norm2 = total < 0 ? 0 : total;
-    const double products = in_products + out_products;
-    bound = std::sqrt(norm2 + rounding<T>(roundings) * products * products);
-    // The input side is added in float64; the output side went through a product of its rows in T.
-    if (output_ != nullptr)
-      bound += rounding<T>(static_cast<double>(std::max(output_->segments().length(b), kRunRows)) + 3) * out_products;
-    // Squares of an instantiated gradient may have underflowed.
-    if (output_ != nullptr &&
-        output_->head().norm2[static_cast<size_t>(b)] < safe_square<T>(output_->head().vocabulary() * dim_))
-      bound = std::max(bound, products);
+    bound = std::sqrt(norm2 + rounding<T>(roundings) * spread * spread) + sum_error;
   }
 
   // sum over input ids i and head rows s of delta_s[i] <u_i, h_s>: independent of the vocabulary.

@@ -18,7 +18,8 @@ int64_t private_adam(const PrivateAdam& s, const ArenaProfile& profile, const Ch
     double released = sum[i];
     if (s.noise_std > 0) released = s.grid * std::nearbyint((sum[i] + s.noise_std * normal(stream, i)) / s.grid);
     sum[i] = 0;
-    double g = released / (s.divisor * scale), p = double(parameters[i]), m = double(exp_avg[i]), v = double(exp_avg_sq[i]);
+    double g = released / (s.divisor * scale), p = double(parameters[i]), m = double(exp_avg[i]),
+           v = double(exp_avg_sq[i]);
     if (s.decoupled)
       p *= 1 - length * (s.lr * s.weight_decay);
     else

@@ -18,8 +18,9 @@ struct AdamConstants {
 };
 
 /// p -= step step_size m / (sqrt(v) / root_correction + eps), after m and v have taken in the gradient. Rounds once an
-/// operation, in torch's order, so that float64 results equal torch's operator by operator. With a moment_floor the root
-/// is that of max(v / (1 - beta2^t) - noise_variance, moment_floor), the variance being that of the gradient's noise.
+/// operation, in torch's order, so that float64 results equal torch's operator by operator. With a moment_floor the
+/// root is that of max(v / (1 - beta2^t) - noise_variance, moment_floor), the variance being that of the gradient's
+/// noise.
 PG_HD void adam_step(const AdamConstants& c, double gradient, double step, double noise_variance, double& p, double& m,
                      double& v) {
   p = ieee::mul(p, ieee::add(1, -ieee::mul(step, c.shrink)));
