@@ -17,6 +17,7 @@ export const ERROR_CODES = {
   ERR_DATA_FORMAT: 'a data file is unreadable, empty or malformed',
   ERR_PRIVACY_BUDGET: 'the next step would exceed the privacy budget',
   ERR_PRIVACY_TARGET: 'the privacy target cannot be reached',
+  ERR_AUDIT: 'an audit found that a claim about a mechanism does not hold',
   ERR_ACCOUNTING: 'an accountant cannot reach its accuracy in double precision',
   ERR_NO_GRADIENT_RULE: 'a parameter is used by an operator without a per-sample rule',
   ERR_PARAMETER_GROUPS: 'clipping groups do not hold every trained parameter exactly once',

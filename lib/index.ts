@@ -9,11 +9,13 @@ export * as privacy from './privacy';
 
 // Whole jobs, and the metric that they report.
 export {
+  auditRecommender,
   evaluate,
   type Recommendation,
   Recommender,
   type RecommenderOptions,
   type RecommenderReport,
+  type RunAuditOptions,
   type RunControl,
   type RunEvent,
   trainRecommender,

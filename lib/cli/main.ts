@@ -4,6 +4,7 @@
 import { Command } from 'commander';
 
 import { VERSION } from '../version';
+import { auditCommand } from './audit';
 import { doctorCommand } from './doctor';
 import { evaluateCommand } from './evaluate';
 import { experimentCommand } from './experiment';
@@ -39,6 +40,7 @@ Exit codes: 0 done, 1 failure, 2 bad input, 130 interrupted. Errors: «phantomgr
     evaluateCommand(),
     recommendCommand(),
     experimentCommand(),
+    auditCommand(),
     privacyCommand(),
     setupCommand(),
     doctorCommand(),

@@ -20,6 +20,20 @@ export {
   psac,
 } from './clip';
 export {
+  audit,
+  type AuditedMechanism,
+  type AuditedModel,
+  type AuditOptions,
+  type AuditReport,
+  type AuditSubject,
+  auditText,
+  type Claim,
+  epsilonLowerBound,
+  type Finding,
+  type Guesses,
+  type MakeEngine,
+} from './audit';
+export {
   type Frequencies,
   frequencies,
   type PrivateHistogram,

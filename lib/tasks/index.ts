@@ -1,5 +1,6 @@
 // Whole jobs, and the metrics that they report.
 
+export { auditRecommender, type RunAuditOptions } from './audit';
 export {
   type Accuracy,
   evaluateRanking as evaluate,
