@@ -73,10 +73,11 @@ function noteOf(event: Exclude<RunEvent, StepEvent | { kind: 'evaluation' }>): s
       return event.made ? `Made-up histories: ${what}` : `Data: ${what}`;
     }
     case 'plan': {
-      const { noiseMultiplier, epsilon, delta } = event.privacy;
+      const { noiseMultiplier, epsilon, delta, signalToNoise } = event.privacy;
       return (
         `Plan: ${event.steps} steps of ${count(event.batchSize)} expected users (${event.epochs} epochs), ` +
-        `${count(event.parameters)} parameters, noise multiplier ${noiseMultiplier.toFixed(4)} for epsilon ${epsilon} at delta ${small(delta)}`
+        `${count(event.parameters)} parameters, noise multiplier ${noiseMultiplier.toFixed(4)} for epsilon ${epsilon} at delta ${small(delta)}, ` +
+        `signal-to-noise ratio at most ${small(signalToNoise)}`
       );
     }
     case 'resumed': {

@@ -72,4 +72,5 @@ export { type GradientScales, groupScales, type ScaleSpec } from './scales';
 export { type ClippedSum, clippedSum, perSampleNorms, type PerSampleOptions } from './per-sample';
 export type { Norms, SampleNorms } from './gradient-book';
 export type { GroupStats, Spread, TrainingStats } from './training-stats';
+export { type SignalToNoise, signalToNoise } from './signal-to-noise';
 export { type PrivacyStatement, privacyStatement, type StatementOptions } from './statement';

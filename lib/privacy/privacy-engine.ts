@@ -16,6 +16,7 @@ import { MovingClip } from './moving-clip';
 import { NoiseSource } from './noise-source';
 import { type DpPlan, makePlan, type PlanOptions } from './plan';
 import { insecureRandom, secureRandom } from './sampling';
+import { warnOfDrowning } from './signal-to-noise';
 import { StepEngine } from './step-engine';
 import { trainable } from './trainable';
 import { StatsCollector, type TrainingStats } from './training-stats';
@@ -92,10 +93,18 @@ export class PrivacyEngine extends StepEngine {
     }
   }
 
-  /** See {@link StepEngine.attach}; a model that asks learns σ, B and, where they are known, the frequencies. */
+  /**
+   * See {@link StepEngine.attach}; a model that asks learns σ, B and, where they are known, the frequencies. Warns where noise
+   * outweighs any signal ({@link signalToNoise}).
+   */
   override attach<O extends Optimizer>(optimizer: O): Attached<O> {
     this.#error.tell();
-    return super.attach(optimizer);
+    const attached = super.attach(optimizer);
+    warnOfDrowning(
+      this.plan,
+      optimizer.parameters.reduce((sum, { numel }) => sum + numel, 0),
+    );
+    return attached;
   }
 
   /** See {@link StepEngine.batches}; the first call releases the private histogram of the plan, if it has one. */

@@ -19,7 +19,13 @@ export type RunEvent =
       readonly batchSize: number;
       readonly parameters: number;
       readonly learningRate: number;
-      readonly privacy: { readonly noiseMultiplier: number; readonly epsilon: number; readonly delta: number };
+      readonly privacy: {
+        readonly noiseMultiplier: number;
+        readonly epsilon: number;
+        readonly delta: number;
+        /** Of the whole run, at best: below 1 the noise outweighs any signal. */
+        readonly signalToNoise: number;
+      };
     }
   | { readonly kind: 'resumed'; readonly step: number; readonly steps: number; readonly lostSteps: number }
   | StepEvent

@@ -12,6 +12,7 @@ import {
   PrivacyEngine,
   type PrivacyEngineOptions,
   type Sampler,
+  signalToNoise,
 } from '../../privacy';
 import type { Histories } from './data';
 import type { OnEvent } from './events';
@@ -98,7 +99,8 @@ export function announce(
   }
   const parameters = model.parameters().reduce((sum, { numel }) => sum + numel, 0);
   const { batchSize } = sampler;
-  const privacy = { noiseMultiplier, delta, epsilon: options.epsilon };
+  const ratio = signalToNoise(engine.plan, parameters).run;
+  const privacy = { noiseMultiplier, delta, epsilon: options.epsilon, signalToNoise: ratio };
   tell({ kind: 'plan', steps, epochs: options.epochs, batchSize, parameters, learningRate, privacy });
 }
 
