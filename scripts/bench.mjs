@@ -1,4 +1,5 @@
 // npm run bench: what privacy costs. Private against plain with the same kernels, and against PyTorch eager where Python has it.
+//   noise        what noise costs instead: Adam with and without it, and its share of a step (--quick, --json)
 //   --quick      one small batch, few steps        --json      one JSON object on the last line of standard output
 //   --shape s    movielens | games | charlm | gpt2 (default all)    --batch n   logical batch (default: the shape's own)
 //   --steps k    timed steps a process (default 5) --rounds r  processes a side, interleaved (default 2)
@@ -11,7 +12,8 @@ import { parseArgs } from 'node:util';
 import { isLanguageModel, lengthsOf, shapes } from './bench/shapes.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     quick: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
@@ -22,6 +24,14 @@ const { values } = parseArgs({
     python: { type: 'string', default: process.env.PHANTOMGRAD_PYTHON ?? 'python3' },
   },
 });
+if (positionals.some((name) => name !== 'noise')) {
+  throw new Error(`bench: there is no part ${positionals.join(' ')}; known is noise.`);
+}
+if (positionals.length > 0) {
+  const { benchNoise } = await import('./bench/noise.mjs');
+  benchNoise(values);
+  process.exit();
+}
 const steps = Number(values.steps ?? (values.quick ? 2 : 5));
 const rounds = Number(values.rounds ?? (values.quick ? 1 : 2));
 const names = values.shape ?? Object.keys(shapes);
