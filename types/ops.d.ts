@@ -3402,6 +3402,10 @@ export interface PhantomgradOps<Tensor> {
   /** `phantomgrad::softmax_residual(Tensor hidden, Tensor table, Tensor targets, Tensor? weights=None, Tensor? bias=None, *, float scale=1., float label_smoothing=0., int padding_id=-1, Tensor? candidates=None) -> (Tensor, Tensor, Tensor)` */
   softmax_residual(hidden: Tensor, table: Tensor, targets: Tensor, weights?: Tensor | null, bias?: Tensor | null, options?: { scale?: number; label_smoothing?: number; padding_id?: Int; candidates?: Tensor | null }): [Tensor, Tensor, Tensor];
   softmax_residual(hidden: Tensor, table: Tensor, targets: Tensor, options?: { weights?: Tensor | null; bias?: Tensor | null; scale?: number; label_smoothing?: number; padding_id?: Int; candidates?: Tensor | null }): [Tensor, Tensor, Tensor];
+  /** `phantomgrad::strict_accumulate_(Tensor(a!) total, Tensor(b!) sum, float unit, int limit) -> bool` */
+  strict_accumulate_(total: Tensor, sum: Tensor, unit: number, limit: Int): boolean;
+  /** `phantomgrad::strict_privatise_(Tensor(a!) sum, Tensor(b!) total, int noise_source, int scale, float unit) -> ()` */
+  strict_privatise_(sum: Tensor, total: Tensor, noise_source: Int, scale: Int, unit: number): void;
   /** `phantomgrad::uses_norm(int left, int right, str[] kinds, Tensor[] first, Tensor[] second, Tensor[] offsets, float[] scales, int[] padding_ids) -> (Tensor, Tensor)` */
   uses_norm(left: Int, right: Int, kinds: readonly string[], first: readonly Tensor[], second: readonly Tensor[], offsets: readonly Tensor[], scales: readonly number[], padding_ids: readonly Int[]): [Tensor, Tensor];
   /** `phantomgrad::uses_sum(int left, int right, str[] kinds, Tensor[] first, Tensor[] second, Tensor[] offsets, float[] scales, int[] padding_ids, Tensor factors) -> Tensor` */

@@ -46,6 +46,7 @@ interface Flags {
   readonly resume?: string;
   readonly checkpointEvery?: number;
   readonly recoverySteps?: number;
+  readonly noise?: 'default' | 'strict';
   readonly includeSeen?: boolean;
   readonly json?: boolean;
   readonly config?: string;
@@ -133,6 +134,12 @@ export function trainRecommenderCommand(): Command {
       '--recovery-steps <n>',
       `steps that the noise pays for, should a crash lose some (default: ${common.recoverySteps})`,
       number,
+    )
+    .addOption(
+      new Option(
+        '--noise <level>',
+        `strict: integers throughout, slow, without anything that needs frequencies (default: ${common.noise})`,
+      ).choices(['default', 'strict']),
     )
     .option('--include-seen', 'also show the ranking that does not leave out items of the history')
     .option('--json', 'last line on standard output: one JSON object')

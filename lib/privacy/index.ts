@@ -73,4 +73,5 @@ export { type ClippedSum, clippedSum, perSampleNorms, type PerSampleOptions } fr
 export type { Norms, SampleNorms } from './gradient-book';
 export type { GroupStats, Spread, TrainingStats } from './training-stats';
 export { type SignalToNoise, signalToNoise } from './signal-to-noise';
+export { type NoiseLevel, type StrictGrid } from './strict-noise';
 export { type PrivacyStatement, privacyStatement, type StatementOptions } from './statement';

@@ -12,6 +12,7 @@ import { checkFrequencies, type Frequencies, frequencyEvent } from './frequencie
 import { checkRowSteps, type RowSteps } from './row-steps';
 import type { Sampler } from './sampling';
 import { checkScales, type GradientScales } from './scales';
+import { type NoiseLevel } from './strict-noise';
 
 export interface PlanOptions {
   /** N, number of records: a public constant. */
@@ -43,6 +44,8 @@ export interface PlanOptions {
   readonly neighbours?: Neighbours;
   /** Default `pld()`. */
   readonly accountant?: Accountant;
+  /** How exactly noise is added: see {@link NoiseLevel}. σ, C and ε are the same. Default `default`. */
+  readonly noise?: NoiseLevel;
   /**
    * How often items occur, for Re-Attention, for a model with an output bias, and for `rowSteps`. Releasing them is charged and counts
    * towards the target.
@@ -70,6 +73,7 @@ export interface DpPlan {
   readonly delta: number;
   /** ε that the plan was made for, or null where σ was given. */
   readonly targetEpsilon: number | null;
+  readonly noise: NoiseLevel;
   readonly sampler: Sampler;
   readonly clip: Clip;
   readonly neighbours: Neighbours;
@@ -109,6 +113,7 @@ export function makePlan(options: PlanOptions): DpPlan {
   if (clip.maxGradNorm === Infinity && noiseMultiplier > 0) {
     raise('ERR_INVALID_ARGUMENT', 'PrivacyEngine: maxGradNorm must be finite when there is noise.');
   }
+  const noise = plannedLevel(options, noiseMultiplier);
   const split = splitNoise(clip, noiseMultiplier, sampler.batchSize);
   checkGrids(clip, split);
   const event = noiseMultiplier === 0 ? null : sampler.event(noiseMultiplier, records, 1, neighbours);
@@ -122,6 +127,7 @@ export function makePlan(options: PlanOptions): DpPlan {
     ...split,
     delta,
     targetEpsilon: target?.epsilon ?? null,
+    noise,
     sampler,
     clip,
     neighbours,
@@ -147,6 +153,24 @@ function checkAccountable(
   if (event === null || (['poissonGaussian', 'gaussian'].includes(event.kind) && neighbours !== 'replace')) return;
   const other = frequencies === null ? null : frequencyEvent(frequencies, neighbours);
   accountant.epsilon(other === null ? [event] : [event, other], delta);
+}
+
+/** @throws ERR_INVALID_ARGUMENT for what the strict level does not do: what it releases is gradients alone. */
+function plannedLevel(
+  { noise = 'default', clip, frequencies, sampler }: PlanOptions,
+  noiseMultiplier: number,
+): NoiseLevel {
+  check.oneOf('PrivacyEngine', { noise }, ['default', 'strict']);
+  if (noise === 'default') return noise;
+  const refuse = (what: string): never =>
+    raise('ERR_INVALID_ARGUMENT', `PrivacyEngine: strict noise is for sums of clipped gradients alone: ${what}.`);
+  if (noiseMultiplier === 0) return refuse('give a noise multiplier above 0, or the default level');
+  if (isAdaptive(clip)) return refuse('an adaptive threshold releases a count beside them. Take a fixed one');
+  if (frequencies?.provenance === 'privateHistogram') {
+    return refuse('a private histogram is a release of its own. Give frequencies.public(shares) or leave them out');
+  }
+  if (!('open' in sampler)) return refuse(`it takes one sample a batch, which ${sampler.kind} batches are not`);
+  return noise;
 }
 
 interface NoiseSplit {

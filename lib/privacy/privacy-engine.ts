@@ -18,6 +18,7 @@ import { type DpPlan, makePlan, type PlanOptions } from './plan';
 import { insecureRandom, secureRandom } from './sampling';
 import { warnOfDrowning } from './signal-to-noise';
 import { StepEngine } from './step-engine';
+import { type StrictGrid, StrictSum } from './strict-noise';
 import { trainable } from './trainable';
 import { StatsCollector, type TrainingStats } from './training-stats';
 
@@ -64,6 +65,8 @@ export class PrivacyEngine extends StepEngine {
   readonly #moving: MovingClip;
   readonly #error: ErrorFeed;
   readonly #stats = new StatsCollector();
+  #strict: StrictSum | null = null;
+  #strictGrid: StrictGrid | null = null; // of the parameters attached last
   #checkpoint: Checkpoint | null = null;
   #groups: GroupAssignment | null = null; // of the parameters attached last
   #scales: readonly number[] = [];
@@ -99,12 +102,32 @@ export class PrivacyEngine extends StepEngine {
    */
   override attach<O extends Optimizer>(optimizer: O): Attached<O> {
     this.#error.tell();
+    const parameters = optimizer.parameters.reduce((sum, { numel }) => sum + numel, 0);
+    const { noise, noiseMultiplier, clip } = this.plan;
+    if (noise === 'strict' && optimizer.settings.noiseFloor !== undefined) {
+      raise(
+        'ERR_INVALID_ARGUMENT',
+        'attach: noiseCorrection knows the default level of the noise only. Leave one of them out.',
+      );
+    }
+    const strict = noise === 'strict' ? new StrictSum(noiseMultiplier, clip.maxGradNorm, parameters) : null;
     const attached = super.attach(optimizer);
-    warnOfDrowning(
-      this.plan,
-      optimizer.parameters.reduce((sum, { numel }) => sum + numel, 0),
-    );
+    this.#strict = strict;
+    this.#strictGrid = strict?.grid ?? null;
+    warnOfDrowning(this.plan, parameters);
     return attached;
+  }
+
+  override detach(): void {
+    super.detach();
+    this.#strict?.dispose();
+    this.#strict = null;
+    this.#forgetProfile();
+  }
+
+  /** Units and bounds of a strict run, as of the last `attach`; null for the default level. */
+  get strictGrid(): StrictGrid | null {
+    return this.#strictGrid;
   }
 
   /** See {@link StepEngine.batches}; the first call releases the private histogram of the plan, if it has one. */
@@ -204,11 +227,6 @@ export class PrivacyEngine extends StepEngine {
     return this.#lastStats;
   }
 
-  override detach(): void {
-    super.detach();
-    this.#forgetProfile();
-  }
-
   /**
    * Detaches for good: the noise key is erased. A checkpoint that is still open is left as it was last saved, and the steps that
    * were reserved and not taken are given back.
@@ -243,6 +261,7 @@ export class PrivacyEngine extends StepEngine {
     const whole = Array.from(norm, (_, b) => finite(b) && groups.every((part) => Number.isFinite(part.bound[b])));
     const unscaled = (values: Float64Array): Float64Array =>
       values.map((value, b) => (whole[b] ? value / lossScale : NaN));
+    if (this.#strict !== null) checkApart(whole, bound);
     const { clip } = this;
     const factors = groups.map((part, g) =>
       boundedFactors(clip, unscaled(part.bound), book.groups.groups[g]?.share as number),
@@ -258,6 +277,10 @@ export class PrivacyEngine extends StepEngine {
     this.#budget.charge();
     this.#moving.release(this.#noise);
     const { gradientNoiseMultiplier, expectedBatchSize } = this.plan;
+    if (this.#strict !== null) {
+      this.#strict.release(book.sum, this.#noise);
+      return { noiseSource: 0, noiseStd: 0, grid: 0, divisor: expectedBatchSize, profile: this.#arenaProfile() };
+    }
     const noiseStd = gradientNoiseMultiplier === 0 ? 0 : gradientNoiseMultiplier * sensitivity;
     return {
       noiseSource: this.#noise.id,
@@ -289,12 +312,22 @@ export class PrivacyEngine extends StepEngine {
   protected finished(optimizer: Optimizer, release: PrivateRelease): void {
     this.#lastStats = this.#stats.finish(this.clip.maxGradNorm, Object.keys(this.groupThresholds() ?? {}));
     this.#moving.advance();
-    this.#error.stepped(optimizer, release);
+    const { unit = 0, scale = 0 } = this.strictGrid ?? {};
+    this.#error.stepped(optimizer, this.#strict === null ? release : { ...release, noiseStd: unit * scale });
   }
 
   protected abandoned(): void {
     this.#stats.forget();
     this.#moving.forget();
+    this.#strict?.forget();
+  }
+
+  protected override get samplesApart(): boolean {
+    return this.plan.noise === 'strict';
+  }
+
+  protected override added(book: GradientBook): void {
+    this.#strict?.add(book.sum);
   }
 
   protected override settled(): void {
@@ -306,6 +339,17 @@ export class PrivacyEngine extends StepEngine {
     this.#error.restore(error);
     if (maxGradNorm !== null) this.#moving.continueAt(maxGradNorm);
   }
+}
+
+// Samples that share a sum cannot be bounded one by one. Records without rows contribute nothing and may stand beside others.
+function checkApart(whole: readonly boolean[], bounds: Float64Array): void {
+  const contributing = whole.filter((finite, b) => finite && bounds[b] !== 0).length;
+  if (contributing < 2) return;
+  raise(
+    'ERR_INVALID_ARGUMENT',
+    `step: strict noise takes one sample at a time, got a batch with ${contributing}. Data must lay out records one by one when pack ` +
+      'is called with a rowBudget of 1.',
+  );
 }
 
 let warned = false;

@@ -6,6 +6,7 @@ import type { Frequencies } from './frequencies';
 import type { LedgerRecord } from './ledger';
 import type { PrivacyEngine } from './privacy-engine';
 import type { ScaleSpec } from './scales';
+import { type NoiseLevel, type StrictGrid } from './strict-noise';
 
 /** Stored with the weights as privacy.json. All numbers are public. */
 export interface PrivacyStatement {
@@ -21,6 +22,8 @@ export interface PrivacyStatement {
   readonly sampling: { readonly kind: string; readonly rate: number; readonly expectedBatchSize: number };
   /** What one step is charged for: everything that it releases. */
   readonly noiseMultiplier: number;
+  /** How exactly the noise was added. */
+  readonly noise: { readonly level: NoiseLevel; readonly grid: StrictGrid | null };
   readonly clipping: ClippingStatement;
   /** Where the frequencies of items are from, and what was released for them; null where none were used. */
   readonly frequencies: FrequencyStatement | null;
@@ -81,8 +84,8 @@ const ALWAYS_NOT_COVERED = [
   'the number of records and everything else that the plan takes as public',
   'the choice of hyper-parameters, if it looked at these data',
   'metrics and losses that were computed from these data and shown or logged',
-  'how the rounding of float32 partial sums (of at most 64 samples) depends on which samples share them',
 ];
+const ROUNDING = 'how the rounding of float32 partial sums (of at most 64 samples) depends on which samples share them';
 
 /** The statement of a run so far. Runs the accountant twice. */
 export function privacyStatement(engine: PrivacyEngine, { unit, notCovered = [] }: StatementOptions): PrivacyStatement {
@@ -103,6 +106,7 @@ export function privacyStatement(engine: PrivacyEngine, { unit, notCovered = [] 
       expectedBatchSize: plan.expectedBatchSize,
     },
     noiseMultiplier: plan.noiseMultiplier,
+    noise: { level: plan.noise, grid: engine.strictGrid },
     clipping: clipping(engine),
     frequencies: frequenciesOf(plan.frequencies),
     rowSteps: plan.rowSteps === null ? null : { tables: plan.rowSteps.tables, exponent: plan.rowSteps.exponent },
@@ -113,7 +117,7 @@ export function privacyStatement(engine: PrivacyEngine, { unit, notCovered = [] 
     recoverySteps: plan.recoverySteps,
     targetEpsilon: plan.targetEpsilon,
     ledger: ledger.toJSON(),
-    notCovered: [...ALWAYS_NOT_COVERED, ...notCovered],
+    notCovered: [...ALWAYS_NOT_COVERED, ...(plan.noise === 'strict' ? [] : [ROUNDING]), ...notCovered],
     insecure,
   };
   return { ...statement, text: sentences(statement) };
@@ -159,7 +163,15 @@ function sentences(s: Omit<PrivacyStatement, 'text'>): string {
     `The model is (ε = ${s.epsilon.toPrecision(4)}, δ = ${s.delta.toPrecision(3)})-differentially private for ${relation(s)} ` +
     `(accountant ${s.accountant}). ${s.steps} of ${s.plannedSteps} planned steps were taken${lost(s.lostSteps)}, ${s.sampling.kind} sampling at rate ` +
     `${s.sampling.rate.toPrecision(4)}, ${bounds(s.clipping)}, noise multiplier ${s.noiseMultiplier.toPrecision(5)}` +
-    `${secondRelease(s.clipping)}${histogram(s.frequencies)}${samplingNote(s.sampling.kind)}. Not covered: ${s.notCovered.join('; ')}.`
+    `${secondRelease(s.clipping)}${strictly(s.noise.grid)}${histogram(s.frequencies)}${samplingNote(s.sampling.kind)}. Not covered: ${s.notCovered.join('; ')}.`
+  );
+}
+
+function strictly(grid: StrictGrid | null): string {
+  if (grid === null) return '';
+  return (
+    `, strict noise: contributions in whole units of ${grid.unit.toExponential(3)}, which adds at most ` +
+    `${grid.addedSensitivity.toExponential(3)} to their bound, and noise from the discrete Gaussian scaled to both`
   );
 }
 

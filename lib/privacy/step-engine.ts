@@ -103,7 +103,8 @@ export abstract class StepEngine {
   batches<B extends PhysicalBatch>(data: PackableData<B>): Generator<Sampled<B>, void, void> {
     const packing = this.model.packing?.() ?? { bytesPerRow: 2 ** 16 };
     const { bytesPerRow, ...layout } = packing;
-    const rowBudget = Math.max(1, Math.floor((this.performance.memoryBudget ?? DEFAULT_MEMORY) / bytesPerRow));
+    const memory = this.samplesApart ? 0 : (this.performance.memoryBudget ?? DEFAULT_MEMORY);
+    const rowBudget = Math.max(1, Math.floor(memory / bytesPerRow));
     return (this.stream as unknown as BatchStream<B>).draw(data, { ...layout, rowBudget }, () =>
       this.remainingSteps > 0 ? this.#steps : null,
     );
@@ -134,6 +135,14 @@ export abstract class StepEngine {
     lossScale: number,
     samples: number,
   ): readonly Float64Array[];
+  /** Whether every sample gets a physical batch of its own. */
+  protected get samplesApart(): boolean {
+    return false;
+  }
+  /** After the clipped gradients of one physical batch have been added to the book's sum. */
+  protected added(_book: GradientBook): void {
+    // Nothing to do, where the sum stays in the book.
+  }
   /** Pays for the update and says how the sum is published. */
   protected abstract release(book: GradientBook): PrivateRelease;
   /** After the update that `release` described. */
@@ -187,7 +196,10 @@ export abstract class StepEngine {
     book.backward(loss, token);
     this.#checks.uses(book.unused());
     const factors = this.factors(book, (b) => Number.isFinite(values[b]), lossScale, values.length);
-    this.#orAbandon(book, () => book.add(factors));
+    this.#orAbandon(book, () => {
+      book.add(factors);
+      this.added(book);
+    });
   }
 
   #finish(): void {

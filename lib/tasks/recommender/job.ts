@@ -47,7 +47,7 @@ export interface Job {
  *   ERR_PRIVACY_TARGET when no noise reaches ε.
  */
 export function makeJob(options: ResolvedOptions, histories: Histories): Job {
-  const { epsilon, delta, epochs, recoverySteps } = options;
+  const { epsilon, delta, epochs, recoverySteps, noise } = options;
   const split = histories.interactions.split();
   const records = split.train.length;
   const sampler = poisson({
@@ -58,7 +58,7 @@ export function makeJob(options: ResolvedOptions, histories: Histories): Job {
   const model = newModel(options, histories.interactions.itemCount);
   const target = delta === undefined ? { epsilon } : { epsilon, delta };
   const clip = normalize({ maxGradNorm: 1 });
-  const plan = { records, epochs, recoverySteps, target, sampler, clip };
+  const plan = { records, epochs, recoverySteps, target, sampler, clip, noise };
   const engine = new PrivacyEngine(model, { ...plan, ...itemsAndScales(options, model) });
   return { options, histories, split, sampler, steps, learningRate, model, engine };
 }

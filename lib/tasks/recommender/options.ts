@@ -2,6 +2,7 @@
 
 import * as check from '../../check';
 import { raise } from '../../errors';
+import type { NoiseLevel } from '../../privacy';
 
 /** What a user may say. Everything has a default; `{}` trains on made-up histories. */
 export interface RecommenderOptions {
@@ -20,6 +21,8 @@ export interface RecommenderOptions {
   readonly epochs?: number;
   /** Steps that the noise pays for beyond the planned ones, for those that a crash loses. Default 0. */
   readonly recoverySteps?: number;
+  /** How exactly noise is added: `strict` takes integers throughout, one user at a time, and nothing that needs frequencies. Default `default`. */
+  readonly noise?: NoiseLevel;
   /** Expected users a step. */
   readonly batchSize?: number;
   /** Highest rate of the schedule. Default {@link defaultLearningRate}. */
@@ -80,6 +83,7 @@ export const DEFAULTS = {
     minItemActions: 1,
     epsilon: 8,
     recoverySteps: 0,
+    noise: 'default',
     weightDecay: 0,
     model: 'transformer',
     tied: true,
@@ -162,6 +166,14 @@ export function resolveOptions(options: RecommenderOptions): ResolvedOptions {
   check.positive(name, { groupScale: resolved.groupScale });
   if (model !== 'transformer' && (resolved.reAttention || resolved.heads !== 1)) {
     raise('ERR_INVALID_ARGUMENT', `${name}: heads and Re-Attention belong to the Transformer, not to ${model}.`);
+  }
+  check.oneOf(name, { noise: resolved.noise }, ['default', 'strict']);
+  if (resolved.noise === 'strict' && usesFrequencies(resolved)) {
+    raise(
+      'ERR_INVALID_ARGUMENT',
+      `${name}: strict noise is for gradients alone; Re-Attention, output bias and row steps take a histogram of items. Give ` +
+        '--no-re-attention --no-output-bias --no-row-step.',
+    );
   }
   check.integer(name, { dim }, 1);
   check.integer(name, { blocks }, 1);
