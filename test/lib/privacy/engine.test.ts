@@ -359,6 +359,8 @@ test('an engine that is dropped without close gives its parameters back to the n
   };
   let attached = false;
   for (let attempt = 0; attempt < 50 && !attached; attempt++) {
+    // A weak reference that was read stays alive until the end of its turn.
+    await new Promise((done) => setTimeout(done, 10));
     collect();
     await new Promise((done) => setTimeout(done, 10));
     attached = attach();
