@@ -46,6 +46,12 @@ export interface CompositionOptions {
 }
 
 /**
+ * Steps of less noise than this are counted as if they were not sampled, which is never too little (hockey-stick divergences are convex):
+ * their moments would take millions of nodes, and ε lies beyond 1e5 after a few of them.
+ */
+const LEAST_SAMPLED_NOISE = 1 / 100;
+
+/**
  * Brings events into the form that accountants compute with. The order of the events does not matter.
  *
  * @throws ERR_INVALID_ARGUMENT for what is no event, and for events whose neighbours differ: their losses do not add up.
@@ -76,7 +82,7 @@ export function composition(events: readonly DpEvent[], options: CompositionOpti
       else binned.push({ bins: event.bins, mu: Math.sqrt(passes) / sigma });
     } else if (event.kind === 'truncatedPoissonGaussian' && (q < 1 || event.maxBatchSize < event.records)) {
       add([1, q, event.records, event.maxBatchSize], truncatedPair(event, sigma, replace));
-    } else if (q === 1) {
+    } else if (q === 1 || (sigma < LEAST_SAMPLED_NOISE && event.kind === 'poissonGaussian')) {
       // Replacing a record moves the sum by up to 2, removing k records by up to k.
       precision.push((count * (replace ? 2 : groupSize) ** 2) / sigma ** 2);
     } else if (event.kind === 'fixedSizeGaussian') {

@@ -14,11 +14,14 @@ import { gaussianEpsilon, gaussianLogDelta } from './gaussian';
 import { increasingRoot } from './root';
 import { oneStepEpsilon, oneStepLogDelta } from './step';
 
+const LEAST_NOISE = 0.05;
+
 /**
  * The exact accountant.
  *
  * @example exact().epsilon([poissonGaussian(0.01, 1, 1000)], 1e-5)
- * @throws ERR_ACCOUNTING where the integral does not converge in reasonable time (very few, very rare participations).
+ * @throws ERR_ACCOUNTING where the integral does not converge in reasonable time (very few, very rare participations;
+ *   noise multipliers below 0.05).
  */
 export function exact(): Accountant {
   return {
@@ -51,6 +54,7 @@ export function exactLogDelta(composed: Composition, direction: Direction, epsil
   refuseOthers(composed);
   if (sampled.length === 0) return gaussianLogDelta(mu, epsilon);
   if (hasClosedForm(composed)) return oneStepLogDelta(sampled[0]!, direction, epsilon);
+  refuseSmallNoise(composed);
   // What may be cut off depends on δ: Chernoff's bound, sharpened by the cut that it allows.
   let logDelta = 0;
   for (let round = 0; round < 3; round++) {
@@ -70,6 +74,7 @@ export function exactEpsilon(composed: Composition, direction: Direction, logDel
   refuseOthers(composed);
   if (sampled.length === 0) return gaussianEpsilon(mu, logDelta);
   if (hasClosedForm(composed)) return oneStepEpsilon(sampled[0]!, direction, logDelta);
+  refuseSmallNoise(composed);
   if (exactLogDelta(composed, direction, 0) <= logDelta) return 0;
   const cut = cutFor(composed, logDelta);
   const bound = Math.min(
@@ -98,6 +103,12 @@ function refuseOthers({ others }: Composition): void {
     'ERR_ACCOUNTING',
     'exact: known for gaussian and poissonGaussian events with neighbours addRemove or zeroOut only. Use the accountant pld.',
   );
+}
+
+/** The integrand then has hundreds of thousands of nodes, which take minutes. */
+function refuseSmallNoise({ sampled }: Composition): void {
+  if (sampled.every(({ sigma }) => sigma >= LEAST_NOISE)) return;
+  raise('ERR_ACCOUNTING', `exact: takes noise multipliers of at least ${LEAST_NOISE}. Use the accountant pld.`);
 }
 
 /** log of the P-mass that each step may lose at its end without changing δ: together e^{-40} of it. */

@@ -143,3 +143,13 @@ test('epsilon and delta of the PLD are consistent: delta at its epsilon is at mo
     RUNS,
   );
 });
+
+test('next to no noise costs a finite ε, rising as the noise falls, from every accountant that answers', () => {
+  const epsilonAt = (accountant: Accountant, sigma: number): number | undefined =>
+    known(() => accountant.epsilon([poissonGaussian(0.1, sigma, 50)], 1e-6));
+  for (const accountant of ALL) {
+    const values = [0.02, 0.0101, 0.0099, 1e-3, 1e-4].flatMap((sigma) => epsilonAt(accountant, sigma) ?? []);
+    expect(values.length).toBeGreaterThan(2);
+    values.forEach((epsilon, i) => expect(epsilon).toBeGreaterThan(values[i - 1] ?? 1e4));
+  }
+});
