@@ -66,6 +66,10 @@ await main(async () => {
   const env = { ...process.env, LIBTORCH: await setup() };
   const words = process.argv.slice(2);
   const chosen = mutations.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)));
+  if (chosen.length === 0) throw new Error(`no mistake has one of these words in its name: ${words.join(' ')}.`);
+  for (const { name, file, from } of chosen)
+    if (!readFileSync(join(root, file), 'utf8').includes(from))
+      throw new Error(`mutation «${name}»: ${file} does not contain «${from}».`);
   copyTree();
   const broken = build(env);
   if (broken !== null) throw new Error(`the unchanged copy does not build:\n${broken}`);
@@ -75,7 +79,6 @@ await main(async () => {
   for (const { name, file, from, to, tests } of chosen) {
     const path = join(scratch, file);
     const before = readFileSync(path, 'utf8');
-    if (!before.includes(from)) throw new Error(`mutation «${name}»: ${file} does not contain «${from}».`);
     writeFileSync(
       path,
       before.replace(from, () => to),

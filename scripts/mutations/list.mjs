@@ -8,8 +8,15 @@ export const mutations = [
   {
     name: 'the cross term of a tied table is dropped',
     file: 'csrc/ops/table.cc',
-    from: 'total += s * s * head.norm2[static_cast<size_t>(b)] + 2 * s * cross(in, b);',
-    to: 'total += s * s * head.norm2[static_cast<size_t>(b)];',
+    from: 'in.norm2 + out_norm2 + 2 * s * cross(in, b)',
+    to: 'in.norm2 + out_norm2',
+    tests: OPS,
+  },
+  {
+    name: 'the certificate of a long sample leaves out how its gradient was summed',
+    file: 'csrc/ops/table.cc',
+    from: 'sum_error += rounding<T>(length + 3) * out_products;',
+    to: '',
     tests: OPS,
   },
   {
@@ -120,7 +127,7 @@ export const mutations = [
   {
     name: 'a step is not on disk before it is charged',
     file: 'lib/privacy/ledger.ts',
-    from: 'this.#journal?.cover(event, this.charged(event) + count);',
+    from: 'this.#journal?.cover(checked, this.charged(checked) + checked.count);',
     to: '',
     tests: CHECKPOINT,
   },
