@@ -15,6 +15,7 @@ export const ERROR_CODES = {
   ERR_TENSOR_DISPOSED: 'a tensor was used after dispose()',
   ERR_OUT_OF_MEMORY: 'memory for a tensor could not be allocated',
   ERR_DATA_FORMAT: 'a data file is unreadable, empty or malformed',
+  ERR_VOCABULARY: 'a text, a tokenizer or a data set has tokens that a vocabulary does not hold',
   ERR_PRIVACY_BUDGET: 'the next step would exceed the privacy budget',
   ERR_PRIVACY_TARGET: 'the privacy target cannot be reached',
   ERR_AUDIT: 'an audit found that a claim about a mechanism does not hold',

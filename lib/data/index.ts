@@ -1,5 +1,6 @@
-// Data for sequential recommenders: reading, sequences, batches.
+// Data for training: reading, records, batches.
 
+// Sequential recommenders.
 export { interactions, Interactions } from './interactions';
 export type { InteractionsOptions, Split } from './interactions';
 export type { Columns } from './readers/columns';
@@ -16,3 +17,16 @@ export type { SyntheticOptions } from './synthetic/histories';
 export type { Law, LawOptions } from './synthetic/law';
 export { syntheticOptimum } from './synthetic/optimum';
 export type { Optimum } from './synthetic/optimum';
+
+// Tokenizers.
+export { ByteTokenizer, CharacterTokenizer, encodeBatch, FolderTokenizer, tokenizer } from './tokenizer';
+export type { DecodeOptions, Encoded, EncodeOptions, SpecialIds, TextTokenizer, TokenizerOptions } from './tokenizer';
+
+// Text as records, and as batches.
+export { readText, textBlocks } from './text/blocks';
+export type { BlockOptions } from './text/blocks';
+export { padIds, padRecords } from './text/padded';
+export type { PaddedBatch, PaddedIds, PadOptions } from './text/padded';
+export type { TokenBatch, TokenPackOptions } from './text/token-batch';
+export { TokenDataset } from './text/token-dataset';
+export type { Objective, TokenDatasetOptions, TokenRecord, TokenSequence } from './text/token-dataset';

@@ -22,10 +22,12 @@ export interface PackingOptions {
   readonly rowBudget: number;
   readonly maxLength?: number;
   readonly targets?: 'all' | 'last';
+  /** Logical step, given by the engine: data whose records hold several sequences choose one by it. */
+  readonly step?: number;
 }
 
 /** What a model says about how its batches should be laid out. */
-export interface Packing extends Omit<PackingOptions, 'rowBudget'> {
+export interface Packing extends Omit<PackingOptions, 'rowBudget' | 'step'> {
   /** Memory that one row needs between forward and update, in bytes: mostly its logits. */
   readonly bytesPerRow: number;
 }
@@ -85,7 +87,7 @@ export class BatchStream<B extends PhysicalBatch> {
         if (step === null) return;
         this.random.startStep(step);
         const drawn = draws.batch(step);
-        const batches = checkPacking(data.pack(drawn, options), drawn.length);
+        const batches = checkPacking(data.pack(drawn, { ...options, step }), drawn.length);
         this.#logical = batches.map((batch) => Object.freeze({ ...batch, step }));
         this.#consumed = 0;
       }
