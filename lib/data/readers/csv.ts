@@ -99,14 +99,16 @@ export async function readCsv(source: Source, layout: CsvLayout, log: ActionLog)
   }
 }
 
-function parser(source: Source, delimiter: string, info = false): AsyncIterable<unknown> {
+/** The records of a file as arrays of fields; with `info` each with its place, at a quarter of the speed. */
+export function parser(source: Source, delimiter: string, info = false): AsyncIterable<unknown> {
   const options = { delimiter, bom: true, trim: true, skip_empty_lines: true, info };
   const bytes = Readable.from(source.bytes(), { objectMode: false, highWaterMark: 1 << 18 });
   // pipeline, unlike pipe, carries errors forward and closes the file when the reader stops early.
   return pipeline(bytes, parse(options), () => undefined);
 }
 
-async function lineOfRecord(source: Source, separator: string, record: number): Promise<number> {
+/** The line in which record number `record` (from 1, the header included) ends. */
+export async function lineOfRecord(source: Source, separator: string, record: number): Promise<number> {
   for await (const row of parser(source, separator, true)) {
     const { info } = row as { info: { records: number; lines: number } };
     if (info.records === record) return info.lines;
