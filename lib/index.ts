@@ -11,6 +11,7 @@ export * as privacy from './privacy';
 export {
   auditRecommender,
   evaluate,
+  metrics,
   type Recommendation,
   Recommender,
   type RecommenderOptions,

@@ -17,3 +17,4 @@ export {
   type RunEvent,
   trainRecommender,
 } from './recommender';
+export * as metrics from './metrics';
