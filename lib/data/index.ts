@@ -40,3 +40,9 @@ export { tablePrompt, tableToText } from './text/table-to-text';
 export type { TableToTextOptions } from './text/table-to-text';
 export { dart, e2e, linearise, meanings } from './text/tables';
 export type { Meaning, TablePair } from './text/tables';
+
+// Images.
+export { cifar10 } from './images/cifar';
+export { imageFolder } from './images/folder';
+export { ImageDataset } from './images/image-dataset';
+export type { ImageBatch, ImageOptions, ImagePackOptions, RawImages } from './images/image-dataset';
