@@ -11,12 +11,7 @@ function confusion(
   classes: number,
 ): Float64Array {
   check.integer(operation, { classes }, 2);
-  if (truth.length !== predicted.length || truth.length === 0) {
-    raise(
-      'ERR_INVALID_ARGUMENT',
-      `${operation}: needs as many predictions as true classes, at least one, got ${predicted.length} and ${truth.length}.`,
-    );
-  }
+  checkLists(operation, truth, predicted);
   const counts = new Float64Array(classes * classes);
   for (let k = 0; k < truth.length; k++) {
     for (const value of [truth[k]!, predicted[k]!]) check.integer(operation, { class: value }, 0, classes - 1);
@@ -27,10 +22,10 @@ function confusion(
 
 /** Share of examples whose predicted class is the true one. @throws ERR_INVALID_ARGUMENT for lists of other lengths, or empty ones. */
 export function accuracy(truth: ArrayLike<number>, predicted: ArrayLike<number>): number {
-  const most = Array.from({ length: truth.length }, (_, k) => Math.max(truth[k]!, predicted[k] ?? 0));
-  const classes = most.reduce((least, value) => Math.max(least, value + 1), 2);
-  const counts = confusion('accuracy', truth, predicted, classes);
-  return diagonal(counts, classes) / truth.length;
+  checkLists('accuracy', truth, predicted);
+  let right = 0;
+  for (let k = 0; k < truth.length; k++) if (truth[k] === predicted[k]) right += 1;
+  return right / truth.length;
 }
 
 /**
@@ -85,6 +80,15 @@ export function perplexity(losses: ArrayLike<number>, tokens: ArrayLike<number>)
   check.integer('perplexity', { tokens: count }, 1);
   if (Number.isNaN(loss)) raise('ERR_NOT_FINITE', 'perplexity: a loss is NaN.');
   return Math.exp(loss / count);
+}
+
+function checkLists(operation: string, truth: ArrayLike<number>, predicted: ArrayLike<number>): void {
+  if (truth.length !== predicted.length || truth.length === 0) {
+    raise(
+      'ERR_INVALID_ARGUMENT',
+      `${operation}: needs as many predictions as true classes, at least one, got ${predicted.length} and ${truth.length}.`,
+    );
+  }
 }
 
 function diagonal(counts: Float64Array, classes: number): number {
