@@ -1,4 +1,5 @@
 // Data for training: reading, records, batches.
+// Data: interactions and tokens, read, laid out as sequences, packed into batches.
 
 // Sequential recommenders.
 export { interactions, Interactions } from './interactions';
@@ -46,3 +47,7 @@ export { cifar10 } from './images/cifar';
 export { imageFolder } from './images/folder';
 export { ImageDataset } from './images/image-dataset';
 export type { ImageBatch, ImageOptions, ImagePackOptions, RawImages } from './images/image-dataset';
+export { tokenBatch } from './tokens';
+export type { ChoiceExample, TokenBatch, TokenBatchOptions, TokenExample, TokenRows } from './tokens';
+export { TokenDataset } from './token-dataset';
+export type { TokenPackOptions } from './token-dataset';

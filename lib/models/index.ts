@@ -1,4 +1,4 @@
-// Models that score the next item, their baselines, and weights on disk.
+// Models that score the next item, their baselines, models of the Hugging Face families, and weights on disk.
 
 export {
   SequentialTransformer,
@@ -15,3 +15,17 @@ export { markov } from './markov';
 export { popularity } from './popularity';
 export type { Scorer } from './scorer';
 export { loadWeights, saveWeights, type Weights } from './weights';
+
+export {
+  fromConfig,
+  type FromConfigOptions,
+  fromPretrained,
+  type FromPretrainedOptions,
+} from './pretrained/from-pretrained';
+export type { TaskModels, TaskName } from './pretrained/registry';
+export { PretrainedModel } from './pretrained/model';
+export { CausalLM, type LogitsOptions, type TokenLossOptions } from './pretrained/causal-lm';
+export { DoubleHeads, type DoubleHeadsLossOptions } from './pretrained/double-heads';
+export { FeatureExtractor } from './pretrained/feature-extractor';
+export { type ProblemType, SequenceClassifier } from './pretrained/sequence-classifier';
+export { hubCache, modelFolder } from './pretrained/hub';

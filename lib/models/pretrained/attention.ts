@@ -1,0 +1,107 @@
+// Multi-head attention as checkpoints have it: projections fused or apart, fewer heads for keys than for queries, rotary positions.
+
+import { Module } from '../../nn';
+import { segmentsForDropout } from '../../nn/dropout';
+import { type Tensor, torch } from '../../tensor';
+import { linearLayer, type LinearLayer, type LinearShape } from './layers';
+import { rotate, type RotaryAngles } from './rotary';
+import type { TextScope } from './text-scope';
+
+export interface AttentionShape extends LinearShape {
+  readonly dim: number;
+  readonly heads: number;
+  /** Heads of keys and values, each read by heads / keyHeads heads of queries. Default: heads. */
+  readonly keyHeads?: number;
+  /** Default dim / heads. */
+  readonly headDim?: number;
+  readonly causal: boolean;
+  /** One product for queries, keys and values, in this order. Default false. */
+  readonly fused?: boolean;
+  /** Of the output projection. Default: `bias`. */
+  readonly outBias?: boolean;
+  /** Probability with which an attention weight is dropped while training. Default 0. */
+  readonly dropout?: number;
+  /** Logits are multiplied by this. Default 1/√headDim. */
+  readonly scale?: number;
+}
+
+/** What attention reads of its surroundings. */
+export type AttentionScope = Pick<TextScope, 'texts' | 'textKeys' | 'cache'>;
+
+/** softmax(scale Q Kᵀ) V inside every text, for each head, between linear projections. */
+export class Attention extends Module {
+  /** `[Q; K; V]`, where they are fused. */
+  readonly qkv: LinearLayer | null;
+  readonly query: LinearLayer | null;
+  readonly key: LinearLayer | null;
+  readonly value: LinearLayer | null;
+  readonly out: LinearLayer;
+  readonly heads: number;
+  readonly keyHeads: number;
+  readonly headDim: number;
+  readonly causal: boolean;
+  readonly dropout: number;
+  /** What queries are multiplied by, beside the 1/√headDim of the operator. */
+  readonly queryScale: number;
+  readonly seed: number;
+  readonly site: number;
+
+  constructor(shape: AttentionShape) {
+    super();
+    const { dim, heads, keyHeads = heads, headDim = dim / heads, causal, fused = false, dropout = 0, init } = shape;
+    const inner = heads * headDim;
+    const keys = keyHeads * headDim;
+    this.qkv = fused ? linearLayer(dim, inner + 2 * keys, shape) : null;
+    this.query = fused ? null : linearLayer(dim, inner, shape);
+    this.key = fused ? null : linearLayer(dim, keys, shape);
+    this.value = fused ? null : linearLayer(dim, keys, shape);
+    this.out = linearLayer(inner, dim, { ...shape, bias: shape.outBias ?? shape.bias ?? true });
+    this.heads = heads;
+    this.keyHeads = keyHeads;
+    this.headDim = headDim;
+    this.causal = causal;
+    this.dropout = dropout;
+    this.queryScale = (shape.scale ?? 1 / Math.sqrt(headDim)) * Math.sqrt(headDim);
+    this.seed = init.seed;
+    this.site = init.site();
+  }
+
+  /** @param x `[N, dim]` @param angles Turns queries and keys by their positions. @returns `[N, dim]` */
+  forward(x: Tensor, scope: AttentionScope, angles: RotaryAngles | null = null): Tensor {
+    let [query, key, value] = this.#project(x);
+    if (angles !== null) [query, key] = [rotate(query, this.headDim, angles), rotate(key, this.headDim, angles)];
+    if (Math.abs(this.queryScale - 1) > Number.EPSILON * 4) query = query.mul(this.queryScale);
+    const { cache } = scope;
+    if (cache?.started === true) return this.out.forward(cache.attend(this, query, key, value));
+    cache?.store(this, key, value);
+    key = this.#everyHead(key);
+    value = this.#everyHead(value);
+    const drop = this.training && this.dropout > 0;
+    const mixed = torch.ops.phantomgrad.attention(query, key, value, scope.texts, {
+      heads: this.heads,
+      causal: this.causal,
+      seed: this.seed,
+      site: this.site,
+      ...(drop
+        ? { dropout: this.dropout, step: segmentsForDropout('Attention').step, sample_keys: scope.textKeys }
+        : {}),
+    });
+    return this.out.forward(mixed);
+  }
+
+  #project(x: Tensor): [Tensor, Tensor, Tensor] {
+    if (this.qkv === null) return [this.query!.forward(x), this.key!.forward(x), this.value!.forward(x)];
+    const keys = this.keyHeads * this.headDim;
+    return this.qkv.forward(x).splitWithSizes([this.heads * this.headDim, keys, keys], -1) as [Tensor, Tensor, Tensor];
+  }
+
+  // [N, keyHeads * headDim] -> [N, heads * headDim]: neighbouring heads of queries share a head of keys.
+  #everyHead(rows: Tensor): Tensor {
+    if (this.keyHeads === this.heads) return rows;
+    const repeats = this.heads / this.keyHeads;
+    return rows
+      .view([-1, this.keyHeads, 1, this.headDim])
+      .expand([-1, -1, repeats, -1])
+      .reshape([-1, this.heads * this.headDim]);
+  }
+}

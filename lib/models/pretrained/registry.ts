@@ -1,0 +1,24 @@
+// All families by the model_type of their config.json, and what each task gives.
+
+import { gpt2 } from '../families/gpt2';
+import { llama } from '../families/llama';
+import { openaiGpt } from '../families/openai-gpt';
+import { opt } from '../families/opt';
+import type { CausalLM } from './causal-lm';
+import type { DoubleHeads } from './double-heads';
+import type { Family } from './family';
+import type { FeatureExtractor } from './feature-extractor';
+import type { SequenceClassifier } from './sequence-classifier';
+
+/** The class of a model by its task. */
+export interface TaskModels {
+  readonly 'causal-lm': CausalLM;
+  readonly 'double-heads': DoubleHeads;
+  readonly 'sequence-classification': SequenceClassifier;
+  readonly features: FeatureExtractor;
+}
+
+export type TaskName = keyof TaskModels;
+
+/** One row a family. */
+export const FAMILIES: readonly Family[] = [gpt2, openaiGpt, opt, llama];

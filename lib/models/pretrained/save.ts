@@ -1,0 +1,42 @@
+// Writes a model folder that Python's transformers loads.
+
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { replaceFile } from '../../files';
+import { LoRALinear } from '../../nn';
+import type { Tensor } from '../../tensor';
+import { saveWeights } from '../weights';
+import { namesOf } from './family';
+import { underTheirNames } from './load';
+import type { PretrainedModel } from './model';
+import { theirName } from './names';
+
+/** See {@link PretrainedModel.savePretrained}. */
+export async function savePretrained(model: PretrainedModel, folder: string): Promise<void> {
+  const { origin } = model;
+  const { family, task, config, generation } = origin;
+  const rules = namesOf(origin);
+  const merged = new Map<string, Tensor>();
+  const added = new Set<string>();
+  for (const [path, module] of model.namedModules()) {
+    if (!(module instanceof LoRALinear)) continue;
+    merged.set(theirName(rules, `${path}.weight`) ?? path, module.merge());
+    for (const own of ['loraA', 'loraB']) added.add(`${path}.${own}`);
+  }
+  try {
+    const named = underTheirNames(model, origin, added);
+    const tensors = [...named].map(([name, [, tensor]]) => [name, merged.get(name) ?? tensor] as const);
+    const dtype = tensors[0]?.[1].dtype ?? 'float32';
+    const { architecture } = family.tasks[task]!;
+    await mkdir(folder, { recursive: true });
+    // Older versions of transformers know the type of the weights by one name, newer ones by another.
+    const written = { ...config, architectures: [architecture], torch_dtype: dtype, dtype };
+    await replaceFile(join(folder, 'config.json'), `${JSON.stringify(written, null, 2)}\n`);
+    if (generation !== null)
+      await replaceFile(join(folder, 'generation_config.json'), `${JSON.stringify(generation, null, 2)}\n`);
+    await saveWeights(join(folder, 'model.safetensors'), tensors, { format: 'pt' });
+  } finally {
+    for (const tensor of merged.values()) tensor.dispose();
+  }
+}

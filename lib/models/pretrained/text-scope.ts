@@ -1,0 +1,97 @@
+// What every layer of a model of texts may read while it runs: the tokens of a batch, which text each belongs to, and its position.
+
+import type { TokenRows } from '../../data';
+import { raise } from '../../errors';
+import { Segments, withSegments } from '../../nn';
+import { fromTypedArray, type Tensor, tidy } from '../../tensor';
+import type { KeyValueCache } from './key-value-cache';
+
+/** Tensors are freed when the model has run. */
+export interface TextScope {
+  /** int64 `[N]`. */
+  readonly ids: Tensor;
+  /** int64 `[N]`, from 0 in every text. */
+  readonly positions: Tensor;
+  /** int64 `[N]`; null where the batch has none. */
+  readonly tokenTypeIds: Tensor | null;
+  /** `[texts + 1]`: attention stays inside a text. Samples, which may have several texts, are the surrounding segments. */
+  readonly texts: Tensor;
+  /** `[texts]` int64: dropout of attention weights is keyed by it. */
+  readonly textKeys: Tensor;
+  /** The surrounding segments. */
+  readonly segments: Segments;
+  /** While generating: keys and values of the tokens before. */
+  readonly cache: KeyValueCache | null;
+}
+
+/** What a model says about the tokens that it reads. */
+export interface TextLimits {
+  readonly vocabulary: number;
+  /** Tokens of a text; Infinity where positions have no table. */
+  readonly maxLength: number;
+}
+
+/**
+ * Runs `run` in the segments of `rows`.
+ *
+ * @throws ERR_INVALID_ARGUMENT for tokens beyond the vocabulary, and positions beyond the position table.
+ */
+export function inTextScope<T>(
+  rows: TokenRows & { readonly recordIds?: Int32Array; readonly step?: number },
+  limits: TextLimits,
+  run: (scope: TextScope) => T,
+  cache: KeyValueCache | null = null,
+): T {
+  checkTokens(rows, limits);
+  using segments = Segments.of(rows);
+  const column = (values: BigInt64Array): Tensor => fromTypedArray(values, [values.length]);
+  return withSegments(segments, () =>
+    tidy(() => {
+      const single = rows.texts.length === rows.offsets.length;
+      return run({
+        ids: column(rows.ids),
+        positions: column(rows.positions),
+        tokenTypeIds: rows.tokenTypeIds === undefined ? null : column(rows.tokenTypeIds),
+        texts: single ? segments.cuSeqlens : column(rows.texts),
+        textKeys: single ? segments.sampleKeys : column(textKeys(rows)),
+        segments,
+        cache,
+      });
+    }),
+  );
+}
+
+function checkTokens({ ids, positions }: TokenRows, { vocabulary, maxLength }: TextLimits): void {
+  const most = BigInt(vocabulary);
+  for (const id of ids) {
+    if (id < 0n || id >= most)
+      raise('ERR_INVALID_ARGUMENT', `tokens: ${id} is no token; the model knows 0 to ${vocabulary - 1}.`);
+  }
+  if (maxLength === Infinity) return;
+  const last = BigInt(maxLength);
+  for (const position of positions) {
+    if (position >= last) {
+      raise(
+        'ERR_INVALID_ARGUMENT',
+        `tokens: a text has more than ${maxLength} tokens, for which the model has no position. Cut it.`,
+      );
+    }
+  }
+}
+
+/** A key for every text that depends on its record and its place there alone, and that no other text has. */
+function textKeys({
+  texts,
+  offsets,
+  samples,
+  recordIds,
+}: TokenRows & { readonly recordIds?: Int32Array }): BigInt64Array {
+  const keys = new BigInt64Array(texts.length - 1);
+  let text = 0;
+  for (let b = 0; b < samples; b++) {
+    const record = BigInt(recordIds?.[b] ?? b) << 20n;
+    for (let place = 0n; text < keys.length && (texts[text] as bigint) < (offsets[b + 1] as bigint); place++)
+      keys[text++] = record + place;
+  }
+  return keys;
+}
