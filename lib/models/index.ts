@@ -29,3 +29,5 @@ export { DoubleHeads, type DoubleHeadsLossOptions } from './pretrained/double-he
 export { FeatureExtractor } from './pretrained/feature-extractor';
 export { type ProblemType, SequenceClassifier } from './pretrained/sequence-classifier';
 export { hubCache, modelFolder } from './pretrained/hub';
+export { generate } from './generation/generate';
+export type { GenerateOptions } from './generation/options';

@@ -18,7 +18,7 @@ export interface Expected {
 }
 
 interface Tokens {
-  readonly options: Readonly<Record<string, number | string | boolean>>;
+  readonly options: Readonly<Record<string, number | string | boolean | readonly number[]>>;
   readonly tokens: readonly (readonly number[])[];
 }
 

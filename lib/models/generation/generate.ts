@@ -1,0 +1,41 @@
+// Continues prompts with a language model.
+
+import type { TokenExample } from '../../data';
+import { Prng } from '../../data/synthetic/prng';
+import type { CausalLM } from '../pretrained/causal-lm';
+import { beamSearch } from './beam-search';
+import { Decoder } from './decoder';
+import { oneByOne } from './one-by-one';
+import { type GenerateOptions, resolveGeneration } from './options';
+
+/**
+ * Continues every prompt: greedily, by sampling, or by beam search. Defaults come from the generation_config.json of the model, and
+ * from what its config.json says of the end of a text. Greedy and beam search give what Python's transformers gives, up to ties.
+ *
+ * @param prompts  Token ids; as {@link TokenExample} with an attention mask, padding on whatever side is left out.
+ * @returns The new tokens of each prompt, with the end token where there is one.
+ * @throws ERR_INVALID_ARGUMENT for empty prompts, unknown tokens, options out of range, and more tokens than the model has positions.
+ * @example generate(model, [[15496, 995]], { maxNewTokens: 40, doSample: true, topP: 0.9, seed: 7 })
+ */
+export function generate(
+  model: CausalLM,
+  prompts: readonly (ArrayLike<number> | TokenExample)[],
+  options: GenerateOptions = {},
+): number[][] {
+  const generation = resolveGeneration(model, options);
+  if (prompts.length === 0) return [];
+  const examples = prompts.map((prompt) => ('inputIds' in prompt ? prompt : { inputIds: prompt }));
+  const texts = examples.map(({ inputIds, attentionMask }) =>
+    Array.from(inputIds).filter((_, column) => (attentionMask?.[column] ?? 1) !== 0),
+  );
+  const { training } = model;
+  model.eval();
+  try {
+    using decoder = new Decoder(model, examples, generation.maxNewTokens);
+    if (generation.numBeams > 1) return beamSearch(decoder, texts, generation);
+    const streams = texts.map((_, text) => new Prng(generation.seed, text));
+    return oneByOne(decoder, texts, generation, (text) => streams[text]!.uniform());
+  } finally {
+    model.train(training);
+  }
+}

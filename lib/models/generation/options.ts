@@ -1,0 +1,108 @@
+// How text is generated: options of the call, over generation_config.json, over the model's own configuration.
+
+import * as check from '../../check';
+import { raise } from '../../errors';
+import type { CausalLM } from '../pretrained/causal-lm';
+import type { Json } from '../pretrained/config';
+
+export interface GenerateOptions {
+  /** Tokens after the prompt, at most. Default 20. */
+  readonly maxNewTokens?: number;
+  /** Draw the next token instead of taking the likeliest. Default false. */
+  readonly doSample?: boolean;
+  /** Logits are divided by it before drawing. Default 1. */
+  readonly temperature?: number;
+  /** Draw from the likeliest k tokens alone; 0: from all. Default 50. */
+  readonly topK?: number;
+  /** Draw from the fewest likeliest tokens that have this probability together. Default 1. */
+  readonly topP?: number;
+  /** Continuations that are followed side by side; 1 (default): no beam search. */
+  readonly numBeams?: number;
+  /** Beams are compared by their log probability over length to this power. Default 1. */
+  readonly lengthPenalty?: number;
+  /**
+   * When beam search ends: true, as soon as `numBeams` texts are complete; false (default), when none of the open ones looks better;
+   * `never`, when none of them can become better.
+   */
+  readonly earlyStopping?: boolean | 'never';
+  /** Above 1: tokens of the text so far become less likely (Keskar et al. 2019). Default 1. */
+  readonly repetitionPenalty?: number;
+  /** No sequence of this many tokens comes twice; 0 (default): no limit. */
+  readonly noRepeatNgramSize?: number;
+  /** A text is complete with any of these. Default: what the model says. */
+  readonly eosTokenId?: number | readonly number[] | null;
+  /** Of what is drawn: its low 32 bits count. Default 0. */
+  readonly seed?: number;
+}
+
+/** Everything decided. */
+export interface Generation extends Required<Omit<GenerateOptions, 'eosTokenId'>> {
+  readonly eos: ReadonlySet<number>;
+}
+
+const DEFAULTS = {
+  maxNewTokens: 20,
+  doSample: false,
+  temperature: 1,
+  topK: 50,
+  topP: 1,
+  numBeams: 1,
+  lengthPenalty: 1,
+  earlyStopping: false,
+  repetitionPenalty: 1,
+  noRepeatNgramSize: 0,
+  seed: 0,
+} as const;
+
+/** Fields of generation_config.json that say nothing about which tokens come. */
+const SILENT = /^(_.*|transformers_version|use_cache|(bos|pad)_token_id|output_.*|return_dict_in_generate|max_length)$/;
+
+/**
+ * @throws ERR_INVALID_ARGUMENT for options out of range, ERR_MODEL_CONFIG for a field of generation_config.json that would change the
+ *   text and is not known here.
+ */
+export function resolveGeneration(model: CausalLM, options: GenerateOptions): Generation {
+  check.onlyKnown('generate', options, [...Object.keys(DEFAULTS), 'eosTokenId']);
+  const { generation, config } = model.origin;
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+  const merged = { ...DEFAULTS, ...fromFile(generation ?? {}), ...given } as Required<GenerateOptions>;
+  const { maxNewTokens, doSample, temperature, topK, topP, numBeams, seed, ...rest } = merged;
+  const { lengthPenalty, earlyStopping, repetitionPenalty, noRepeatNgramSize } = rest;
+  check.integer('generate', { maxNewTokens }, 1);
+  check.oneOf('generate', { doSample }, [true, false]);
+  check.positive('generate', { temperature });
+  check.integer('generate', { topK });
+  check.within('generate', { topP }, 0, 1);
+  check.integer('generate', { numBeams }, 1);
+  if (!Number.isFinite(lengthPenalty))
+    raise('ERR_INVALID_ARGUMENT', 'generate: lengthPenalty must be a finite number.');
+  check.oneOf<boolean | string>('generate', { earlyStopping }, [true, false, 'never']);
+  check.positive('generate', { repetitionPenalty });
+  check.integer('generate', { noRepeatNgramSize });
+  check.integer('generate', { seed });
+  if (doSample && numBeams > 1)
+    raise('ERR_INVALID_ARGUMENT', 'generate: doSample and numBeams above 1 exclude each other here.');
+  const said =
+    options.eosTokenId === undefined ? (generation?.eos_token_id ?? config.eos_token_id) : options.eosTokenId;
+  const eos = new Set<number>();
+  for (const eosTokenId of [said ?? []].flat() as number[]) {
+    check.integer('generate', { eosTokenId }, 0, model.backbone.vocabulary - 1);
+    eos.add(eosTokenId);
+  }
+  return { maxNewTokens, doSample, temperature, topK, topP, numBeams, seed, ...rest, eos };
+}
+
+function fromFile(file: Json): Partial<GenerateOptions> {
+  const found: Record<string, unknown> = {};
+  for (const [field, value] of Object.entries(file)) {
+    const name = field.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
+    if (value === null || value === false || SILENT.test(field) || field === 'eos_token_id') continue;
+    if (Object.hasOwn(DEFAULTS, name)) found[name] = value;
+    else
+      raise(
+        'ERR_MODEL_CONFIG',
+        `generation_config.json: ${field} is not known here, and would change the text. Remove it, or set it to null.`,
+      );
+  }
+  return found;
+}
