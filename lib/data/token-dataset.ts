@@ -7,7 +7,7 @@ import { raise } from '../errors';
 import { packRecords } from './pack';
 import {
   type ChoiceExample,
-  labelsOf,
+  checkAlike,
   longestOf,
   rowsOf,
   type TokenBatch,
@@ -33,7 +33,7 @@ export class TokenDataset {
    */
   constructor(readonly examples: readonly (TokenExample | ChoiceExample)[]) {
     for (const example of examples) tokenBatch([example]);
-    labelsOf(examples);
+    checkAlike(examples);
     this.#rows = Int32Array.from(examples, rowsOf);
     this.#longest = examples.reduce((most, example) => Math.max(most, longestOf(example)), 0);
   }

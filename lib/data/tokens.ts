@@ -10,7 +10,7 @@ export interface TokenExample {
   readonly inputIds: ArrayLike<number>;
   /** 0 marks padding, on whatever side: those tokens are left out, and positions count the others from 0. Default: all count. */
   readonly attentionMask?: ArrayLike<number>;
-  /** Segment of each token, for models that embed it. Default 0. */
+  /** Segment of each token, for models that embed it. */
   readonly tokenTypeIds?: ArrayLike<number>;
   /** What each token is to be recognised as, not shifted: usually `inputIds` itself, with −100 where nothing is asked. */
   readonly labels?: ArrayLike<number>;
@@ -67,13 +67,14 @@ export type TokenBatchOptions = Partial<Pick<TokenBatch, 'recordIds' | 'complete
  * Lays examples out as one physical batch.
  *
  * @throws ERR_INVALID_ARGUMENT for an example without tokens, lists of different lengths, ids that are no whole numbers of at least
- *   0, or labels that only some of the examples have.
+ *   0, and labels or token types that only some of the texts have.
  * @example model.logits(tokenBatch([{ inputIds: [5, 6, 7] }, { inputIds: [8, 9, 0], attentionMask: [1, 1, 0] }]))
  */
 export function tokenBatch(
   examples: readonly (TokenExample | ChoiceExample)[],
   { completesStep = true, ...options }: TokenBatchOptions = {},
 ): TokenBatch {
+  checkAlike(examples);
   const groups = examples.map((example, b) => textsOf(example, b));
   const texts = groups.flat();
   const rows = texts.reduce((sum, { kept }) => sum + kept.length, 0);
@@ -89,8 +90,8 @@ export function tokenBatch(
       labels[row++] = BigInt(example.labels?.[column] ?? IGNORED_LABEL);
     });
   }
-  const withTypes = texts.some(({ example }) => example.tokenTypeIds !== undefined);
-  const withLabels = texts.some(({ example }) => example.labels !== undefined);
+  const withTypes = texts[0]?.example.tokenTypeIds !== undefined;
+  const withLabels = texts[0]?.example.labels !== undefined;
   const label = labelsOf(examples);
   return {
     samples: examples.length,
@@ -155,8 +156,25 @@ function textsOf(example: TokenExample | ChoiceExample, b: number): Text[] {
   });
 }
 
-/** @internal The numbers of all examples that have a label; null where none has. */
-export function labelsOf(examples: readonly (TokenExample | ChoiceExample)[]): Float64Array | null {
+/**
+ * @internal Refuses examples that differ in what they have: what becomes of one must not depend on what stands beside it.
+ *
+ * @throws ERR_INVALID_ARGUMENT
+ */
+export function checkAlike(examples: readonly (TokenExample | ChoiceExample)[]): void {
+  labelsOf(examples);
+  const texts = examples.flatMap((example) => ('choices' in example ? example.choices : [example]));
+  for (const name of ['tokenTypeIds', 'labels'] as const) {
+    const having = texts.filter((text) => text[name] !== undefined).length;
+    if (having !== 0 && having !== texts.length)
+      raise(
+        'ERR_INVALID_ARGUMENT',
+        `tokens: ${having} of ${texts.length} texts have ${name}; give them to all, or to none.`,
+      );
+  }
+}
+
+function labelsOf(examples: readonly (TokenExample | ChoiceExample)[]): Float64Array | null {
   const given = examples.map(({ label }) => (typeof label === 'number' ? [label] : Array.from(label ?? [])));
   const width = given[0]?.length ?? 0;
   const odd = given.findIndex((numbers) => numbers.length !== width);

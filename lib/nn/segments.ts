@@ -90,7 +90,13 @@ export class Segments {
 
   /** One row a sample, of the same batch: for heads that read the last row of every sample. */
   single(): Segments {
-    const offsets = BigInt64Array.from({ length: this.samples + 1 }, (_, b) => BigInt(b));
+    return this.withOffsets(BigInt64Array.from({ length: this.samples + 1 }, (_, b) => BigInt(b)));
+  }
+
+  /** Other rows of the same samples of the same batch. @param offsets `[B + 1]` @throws ERR_BATCH_DIMENSION for another B */
+  withOffsets(offsets: BigInt64Array): Segments {
+    if (offsets.length !== this.samples + 1)
+      raise('ERR_BATCH_DIMENSION', `Segments: expected ${this.samples + 1} offsets, got ${offsets.length}.`);
     return new Segments(offsets, this.#recordIds(), this.step, this.token);
   }
 

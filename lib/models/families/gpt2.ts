@@ -69,8 +69,14 @@ class Gpt2Backbone extends TextBackbone {
     this.activationsPerRow = layers * (10 * dim + 3 * inner);
   }
 
+  /** Token types are words: their rows of the same table are added. */
+  override get tokenTypes(): number {
+    return this.vocabulary;
+  }
+
   forward(scope: TextScope): Tensor {
-    const embedded = this.words.forward(scope.ids).add(this.positions.forward(scope.positions));
+    const placed = this.words.forward(scope.ids).add(this.positions.forward(scope.positions));
+    const embedded = scope.tokenTypeIds === null ? placed : placed.add(this.words.forward(scope.tokenTypeIds));
     return this.norm.forward(
       this.blocks.reduce((x, block) => block.forward(x, scope), this.inputDrop.forward(embedded)),
     );

@@ -54,8 +54,21 @@ const DEFAULTS = {
   seed: 0,
 } as const;
 
-/** Fields of generation_config.json that say nothing about which tokens come. */
+/** Fields of generation_config.json that do not choose tokens. (`max_length` counts prompts as well: `maxNewTokens` stands for it.) */
 const SILENT = /^(_.*|transformers_version|use_cache|(bos|pad)_token_id|output_.*|return_dict_in_generate|max_length)$/;
+
+/** Fields that are not known here, with the value that changes nothing. */
+const NEUTRAL: Json = {
+  num_return_sequences: 1,
+  num_beam_groups: 1,
+  min_length: 0,
+  typical_p: 1,
+  diversity_penalty: 0,
+  encoder_repetition_penalty: 1,
+  encoder_no_repeat_ngram_size: 0,
+  epsilon_cutoff: 0,
+  eta_cutoff: 0,
+};
 
 /**
  * @throws ERR_INVALID_ARGUMENT for options out of range, ERR_MODEL_CONFIG for a field of generation_config.json that would change the
@@ -96,7 +109,8 @@ function fromFile(file: Json): Partial<GenerateOptions> {
   const found: Record<string, unknown> = {};
   for (const [field, value] of Object.entries(file)) {
     const name = field.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
-    if (value === null || value === false || SILENT.test(field) || field === 'eos_token_id') continue;
+    if (value === null || value === false || value === NEUTRAL[field]) continue;
+    if (SILENT.test(field) || field === 'eos_token_id') continue;
     if (Object.hasOwn(DEFAULTS, name)) found[name] = value;
     else
       raise(

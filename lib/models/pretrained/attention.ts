@@ -98,10 +98,10 @@ export class Attention extends Module {
   // [N, keyHeads * headDim] -> [N, heads * headDim]: neighbouring heads of queries share a head of keys.
   #everyHead(rows: Tensor): Tensor {
     if (this.keyHeads === this.heads) return rows;
-    const repeats = this.heads / this.keyHeads;
+    const [count, repeats] = [rows.shape[0] as number, this.heads / this.keyHeads];
     return rows
-      .view([-1, this.keyHeads, 1, this.headDim])
+      .view([count, this.keyHeads, 1, this.headDim])
       .expand([-1, -1, repeats, -1])
-      .reshape([-1, this.heads * this.headDim]);
+      .reshape([count, this.heads * this.headDim]);
   }
 }

@@ -2,7 +2,7 @@
 
 import type { TokenBatch, TokenRows } from '../../data';
 import { raise } from '../../errors';
-import { Segments, softmaxCrossEntropy, type SoftmaxHead, withSegments } from '../../nn';
+import { softmaxCrossEntropy, type SoftmaxHead, withSegments } from '../../nn';
 import { fromTypedArray, type Tensor, torch } from '../../tensor';
 import { PretrainedModel } from './model';
 import { padded, type TextBackbone } from './text-backbone';
@@ -42,8 +42,9 @@ export class CausalLM extends PretrainedModel {
    * @throws ERR_INVALID_ARGUMENT for a batch without labels, or tokens and labels beyond the vocabulary.
    */
   loss(batch: TokenBatch, options: TokenLossOptions = {}): Tensor {
+    const targets = targetsOf(batch, this.backbone.vocabulary);
     return inTextScope(batch, this.backbone, (scope) =>
-      this.tokenLoss(this.backbone.forward(scope), batch, scope, options),
+      this.tokenLoss(this.backbone.forward(scope), targets, scope, options),
     );
   }
 
@@ -64,14 +65,13 @@ export class CausalLM extends PretrainedModel {
   /** @internal The loss of hidden rows. Rows that ask nothing are left out before they meet the vocabulary. */
   protected tokenLoss(
     hidden: Tensor,
-    batch: TokenBatch,
+    { rows, targets, offsets }: Targets,
     { segments }: TextScope,
     { reduction = 'mean' }: TokenLossOptions,
   ): Tensor {
     if (reduction !== 'mean' && reduction !== 'sum')
       raise('ERR_INVALID_ARGUMENT', `loss: reduction must be one of "mean", "sum", got ${String(reduction)}.`);
-    const { rows, targets, offsets }: Targets = targetsOf(batch, this.backbone.vocabulary);
-    using asked = new Segments(offsets, batch.recordIds, segments.step, segments.token);
+    using asked = segments.withOffsets(offsets);
     return withSegments(asked, () =>
       softmaxCrossEntropy(
         hidden.indexSelect(0, fromTypedArray(rows)),

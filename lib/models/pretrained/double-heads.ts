@@ -2,10 +2,11 @@
 
 import type { TokenBatch, TokenRows } from '../../data';
 import { raise } from '../../errors';
-import { crossEntropy, Segments, type SoftmaxHead, withSegments } from '../../nn';
-import { fromTypedArray, tensor, type Tensor, zeros } from '../../tensor';
+import { crossEntropy, type SoftmaxHead, withSegments } from '../../nn';
+import { fromTypedArray, type Tensor, zeros } from '../../tensor';
 import { CausalLM, type TokenLossOptions } from './causal-lm';
 import type { LinearLayer } from './layers';
+import { targetsOf } from './targets';
 import type { TextBackbone } from './text-backbone';
 import { inTextScope, type TextScope } from './text-scope';
 
@@ -33,10 +34,12 @@ export class DoubleHeads extends CausalLM {
    * @returns `[B]`
    */
   override loss(batch: TokenBatch, { tokens = 1, choice = 1, ...options }: DoubleHeadsLossOptions = {}): Tensor {
+    const targets = targetsOf(batch, this.backbone.vocabulary);
+    const right = rightChoices(batch);
     return inTextScope(batch, this.backbone, (scope) => {
       const hidden = this.backbone.forward(scope);
-      const ofTokens = this.tokenLoss(hidden, batch, scope, options).mul(tokens);
-      return ofTokens.add(this.#choiceLoss(this.#scores(hidden, batch, scope), batch, scope).mul(choice));
+      const ofTokens = this.tokenLoss(hidden, targets, scope, options).mul(tokens);
+      return ofTokens.add(choiceLoss(this.#scores(hidden, batch, scope), right, scope).mul(choice));
     });
   }
 
@@ -47,32 +50,39 @@ export class DoubleHeads extends CausalLM {
 
   #scores(hidden: Tensor, { texts, offsets }: TokenRows, { segments }: TextScope): Tensor {
     const ends = texts.slice(1).map((end) => end - 1n);
-    const first = Array.from(offsets, (offset) => BigInt(texts.indexOf(offset)));
-    using choices = new Segments(BigInt64Array.from(first), keysOf(segments), segments.step, segments.token);
+    using choices = segments.withOffsets(BigInt64Array.from(offsets, (offset) => BigInt(texts.indexOf(offset))));
     return withSegments(choices, () => this.choiceHead.forward(hidden.indexSelect(0, fromTypedArray(ends))).squeeze(1));
-  }
-
-  #choiceLoss(scores: Tensor, { texts, offsets, samples, label }: TokenBatch, { segments }: TextScope): Tensor {
-    const first = Array.from(offsets, (offset) => texts.indexOf(offset));
-    const counts = first.slice(1).map((end, b) => end - (first[b] as number));
-    const most = Math.max(1, ...counts);
-    const right = Array.from({ length: samples }, (_, b) => label?.[b] ?? NaN);
-    right.forEach((answer, b) => {
-      if (!(Number.isInteger(answer) && answer >= 0 && answer < counts[b]!))
-        raise('ERR_INVALID_ARGUMENT', `loss: example ${b} has ${counts[b]} choices, and ${answer} is none of them.`);
-    });
-    // Where an example has fewer choices than another, the rest can never be chosen.
-    const places = counts.flatMap((count, b) => Array.from({ length: count }, (_, k) => BigInt(b * most + k)));
-    const absent = new Float64Array(samples * most).fill(-Infinity);
-    for (const place of places) absent[Number(place)] = 0;
-    const table = zeros([samples * most], { dtype: scores.dtype })
-      .indexAdd(0, fromTypedArray(BigInt64Array.from(places)), scores)
-      .add(tensor(absent).to(scores.dtype))
-      .view([samples, most]);
-    using single = segments.single();
-    return withSegments(single, () => crossEntropy(table, fromTypedArray(BigInt64Array.from(right, BigInt))));
   }
 }
 
-const keysOf = ({ keyed, sampleKeys }: Segments): number[] | undefined =>
-  keyed ? Array.from(sampleKeys.toTypedArray() as BigInt64Array, Number) : undefined;
+interface RightChoices {
+  /** Choices of each example. */
+  readonly counts: readonly number[];
+  /** Which of them is right. */
+  readonly right: readonly number[];
+}
+
+function rightChoices({ texts, offsets, samples, label }: TokenBatch): RightChoices {
+  const first = Array.from(offsets, (offset) => texts.indexOf(offset));
+  const counts = first.slice(1).map((end, b) => end - (first[b] as number));
+  const right = Array.from({ length: samples }, (_, b) => label?.[b] ?? NaN);
+  right.forEach((answer, b) => {
+    if (!(Number.isInteger(answer) && answer >= 0 && answer < counts[b]!))
+      raise('ERR_INVALID_ARGUMENT', `loss: example ${b} has ${counts[b]} choices, and ${answer} is none of them.`);
+  });
+  return { counts, right };
+}
+
+function choiceLoss(scores: Tensor, { counts, right }: RightChoices, { segments }: TextScope): Tensor {
+  const most = Math.max(1, ...counts);
+  const places = counts.flatMap((count, b) => Array.from({ length: count }, (_, k) => BigInt(b * most + k)));
+  // Where an example has fewer choices than another, the rest can never be chosen.
+  const absent = new Float64Array(counts.length * most).fill(-Infinity);
+  for (const place of places) absent[Number(place)] = 0;
+  const table = zeros([absent.length], { dtype: scores.dtype })
+    .indexAdd(0, fromTypedArray(BigInt64Array.from(places)), scores)
+    .add(fromTypedArray(absent).to(scores.dtype))
+    .view([counts.length, most]);
+  using single = segments.single();
+  return withSegments(single, () => crossEntropy(table, fromTypedArray(BigInt64Array.from(right, BigInt))));
+}

@@ -1,6 +1,6 @@
 // From the name of a model to its folder: a path, or a snapshot in the local cache of the Hugging Face hub, which is only read.
 
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
@@ -22,10 +22,11 @@ export function hubCache(env: NodeJS.ProcessEnv = process.env): string {
 export function modelFolder(nameOrFolder: string, revision = 'main', cache: string = hubCache()): string {
   if (existsSync(join(nameOrFolder, 'config.json'))) return nameOrFolder;
   const tried = [join(nameOrFolder, 'config.json')];
-  if (/^[\w.-]+(\/[\w.-]+)?$/.test(nameOrFolder) && /^[\w./-]+$/.test(revision)) {
+  if (/^[\w.-]+(\/[\w.-]+)?$/.test(nameOrFolder) && /^[\w.-]+(\/[\w.-]+)*$/.test(revision)) {
     const repository = join(cache, `models--${nameOrFolder.replace('/', '--')}`);
     const reference = join(repository, 'refs', revision);
-    const commit = existsSync(reference) ? readFileSync(reference, 'utf8').trim() : revision;
+    const named = statSync(reference, { throwIfNoEntry: false })?.isFile() === true;
+    const commit = named ? readFileSync(reference, 'utf8').trim() : revision;
     const snapshot = join(repository, 'snapshots', commit);
     if (existsSync(join(snapshot, 'config.json'))) return snapshot;
     tried.push(join(snapshot, 'config.json'));

@@ -96,7 +96,10 @@ class Fit {
 
   take(tensors: ReadonlyMap<string, Tensor>): void {
     const names = [...tensors.keys()].map((name) => [name, this.#present(name)] as const);
-    for (const [name, present] of names) this.#one(present, tensors.get(name) as Tensor, name);
+    // Duplicates last, so that they are what is found to differ.
+    const rank = ([, present]: readonly [string, string]): number => Number(this.#duplicates.has(present));
+    for (const [name, present] of names.sort((a, b) => rank(a) - rank(b)))
+      this.#one(present, tensors.get(name) as Tensor, name);
   }
 
   finish(folder: string): void {

@@ -64,7 +64,8 @@ export function rotaryAngles(positions: Tensor, { headDim, theta, scaling }: Rot
 
 /** @param rows `[N, heads * headDim]`, the two halves of a head being the two coordinates. @returns the same shape */
 export function rotate(rows: Tensor, headDim: number, { cos, sin }: RotaryAngles): Tensor {
-  const heads = rows.view([rows.shape[0] as number, -1, headDim]);
+  const [count, width] = rows.shape as [number, number];
+  const heads = rows.view([count, width / headDim, headDim]);
   const [first, second] = heads.split(headDim / 2, -1) as [Tensor, Tensor];
   const turned = torch.ops.aten.cat([second.neg(), first], -1);
   return heads.mul(cos).add(turned.mul(sin)).view(rows.shape);

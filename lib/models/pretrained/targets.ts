@@ -18,11 +18,9 @@ export interface Targets {
  * @throws ERR_INVALID_ARGUMENT for a batch without labels, or a label out of range.
  */
 export function targetsOf({ labels, texts, offsets, samples }: TokenBatch, classes: number, shift: 0 | 1 = 1): Targets {
-  if (labels === undefined)
-    return raise(
-      'ERR_INVALID_ARGUMENT',
-      'loss: the batch has no labels. Give each example labels, such as its inputIds.',
-    );
+  // A batch into which nothing was drawn has none, and is a step like the others.
+  if (labels === undefined && samples > 0)
+    raise('ERR_INVALID_ARGUMENT', 'loss: the batch has no labels. Give each example labels, such as its inputIds.');
   const rows: bigint[] = [];
   const targets: bigint[] = [];
   const ends = new BigInt64Array(samples + 1);
@@ -30,7 +28,7 @@ export function targetsOf({ labels, texts, offsets, samples }: TokenBatch, class
   for (let b = 0; b < samples; b++) {
     for (; text + 1 < texts.length && (texts[text + 1] as bigint) <= (offsets[b + 1] as bigint); text++) {
       for (let row = (texts[text] as bigint) + BigInt(shift); row < (texts[text + 1] as bigint); row++) {
-        const label = labels[Number(row)] as bigint;
+        const label = labels![Number(row)] as bigint;
         if (label === BigInt(IGNORED_LABEL)) continue;
         if (label < 0n || label >= BigInt(classes))
           raise('ERR_INVALID_ARGUMENT', `loss: the label ${label} is not from 0 to ${classes - 1}.`);

@@ -13,6 +13,11 @@ export abstract class TextBackbone extends Module implements TextLimits {
   /** Values that one row keeps for the backward pass, roughly: how many rows a physical batch can have. */
   abstract readonly activationsPerRow: number;
 
+  /** None, unless a family says otherwise. */
+  get tokenTypes(): number {
+    return 0;
+  }
+
   get vocabulary(): number {
     return this.words.weight.shape[0] as number;
   }

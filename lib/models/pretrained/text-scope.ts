@@ -29,12 +29,14 @@ export interface TextLimits {
   readonly vocabulary: number;
   /** Tokens of a text; Infinity where positions have no table. */
   readonly maxLength: number;
+  /** Token types are below this; 0 where the model does not read them. */
+  readonly tokenTypes: number;
 }
 
 /**
  * Runs `run` in the segments of `rows`.
  *
- * @throws ERR_INVALID_ARGUMENT for tokens beyond the vocabulary, and positions beyond the position table.
+ * @throws ERR_INVALID_ARGUMENT for tokens beyond the vocabulary, positions beyond the position table, and token types for a model that has none.
  */
 export function inTextScope<T>(
   rows: TokenRows & { readonly recordIds?: Int32Array; readonly step?: number },
@@ -61,7 +63,15 @@ export function inTextScope<T>(
   );
 }
 
-function checkTokens({ ids, positions }: TokenRows, { vocabulary, maxLength }: TextLimits): void {
+function checkTokens(
+  { ids, positions, tokenTypeIds = new BigInt64Array(0) }: TokenRows,
+  { vocabulary, maxLength, tokenTypes }: TextLimits,
+): void {
+  const strange = tokenTypeIds.find((type) => type < 0n || type >= BigInt(tokenTypes));
+  if (strange !== undefined) {
+    const known = tokenTypes === 0 ? 'reads no token types' : `knows the token types 0 to ${tokenTypes - 1}`;
+    raise('ERR_INVALID_ARGUMENT', `tokens: the model ${known}, got ${strange}.`);
+  }
   const most = BigInt(vocabulary);
   for (const id of ids) {
     if (id < 0n || id >= most)

@@ -1,5 +1,9 @@
 // Generation: token by token what Python's transformers gives, the same with and without a cache, and what sampling promises.
 
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
 import { tokenBatch } from '../../../lib/data';
 import { type CausalLM, fromPretrained, generate, type GenerateOptions } from '../../../lib/models';
 import { Decoder } from '../../../lib/models/generation/decoder';
@@ -141,6 +145,33 @@ test('generating leaves no tensor behind and the mode of the model as it was', a
   expect(settledMemory().tensors).toBe(before);
   expect(model.training).toBe(true);
   model.dispose();
+});
+
+test('generation_config.json gives the defaults, is saved with the model, and is refused where it is not understood', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'phantomgrad-'));
+  try {
+    await cp(folderOf('llama-tied'), folder, { recursive: true });
+    const say = (fields: object): Promise<void> =>
+      writeFile(join(folder, 'generation_config.json'), JSON.stringify(fields));
+    const open = (from: string): Promise<CausalLM> => fromPretrained(from, { task: 'causal-lm', dtype: 'float64' });
+    const { prompts, beams } = expectedOf('llama-tied').generated!;
+    const { options, tokens } = beams[0]!;
+    await say({ ...options, max_new_tokens: 8, eos_token_id: [2], num_return_sequences: 1, transformers_version: '5' });
+    const model = await open(folder);
+    expect(generate(model, prompts)).toEqual(tokens);
+    expect(generate(model, prompts, { maxNewTokens: 1 }).map(({ length }) => length)).toEqual(prompts.map(() => 1));
+    await model.savePretrained(join(folder, 'saved'));
+    const again = await open(join(folder, 'saved'));
+    expect(generate(again, prompts)).toEqual(tokens);
+    await say({ penalty_alpha: 0.6 });
+    const strange = await open(folder);
+    expect(() => generate(strange, prompts)).toThrow(
+      expect.objectContaining({ code: 'ERR_MODEL_CONFIG', message: expect.stringContaining('penalty_alpha') }),
+    );
+    for (const own of [model, again, strange]) own.dispose();
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
 
 test.each<[string, number[][], Record<string, unknown>, string]>([

@@ -71,6 +71,11 @@ test('a batch has one token, and its segments carry it with its record ids and s
   using single = segments.single();
   expect(single.keyed).toBe(true);
   expect([single.rows, single.token, single.sampleKeys.toArray()]).toEqual([2, segments.token, [9, 4]]);
+  using other = segments.withOffsets(BigInt64Array.of(0n, 5n, 5n));
+  expect([other.rows, other.token, other.sampleKeys.toArray()]).toEqual([5, segments.token, [9, 4]]);
+  expect(() => segments.withOffsets(BigInt64Array.of(0n, 5n))).toThrow(
+    expect.objectContaining({ code: 'ERR_BATCH_DIMENSION' }),
+  );
   expect(() => Segments.of({ ...batch, recordIds: [1] })).toThrow(
     expect.objectContaining({ code: 'ERR_BATCH_DIMENSION' }),
   );
