@@ -1,5 +1,4 @@
 // Data for training: reading, records, batches.
-// Data: interactions and tokens, read, laid out as sequences, packed into batches.
 
 // Sequential recommenders.
 export { interactions, Interactions } from './interactions';
@@ -28,7 +27,10 @@ export { readText, textBlocks } from './text/blocks';
 export type { BlockOptions } from './text/blocks';
 export { padIds, padRecords } from './text/padded';
 export type { PaddedBatch, PaddedIds, PadOptions } from './text/padded';
-export type { TokenBatch, TokenPackOptions } from './text/token-batch';
+export { ExampleDataset } from './text/example-dataset';
+export type { TokenPackOptions } from './text/token-batch';
+export { tokenBatch } from './text/tokens';
+export type { ChoiceExample, TokenBatch, TokenBatchOptions, TokenExample, TokenRows } from './text/tokens';
 export { TokenDataset } from './text/token-dataset';
 export type { Objective, TokenDatasetOptions, TokenRecord, TokenSequence } from './text/token-dataset';
 export { classificationRecords } from './text/classification';
@@ -47,7 +49,3 @@ export { cifar10 } from './images/cifar';
 export { imageFolder } from './images/folder';
 export { ImageDataset } from './images/image-dataset';
 export type { ImageBatch, ImageOptions, ImagePackOptions, RawImages } from './images/image-dataset';
-export { tokenBatch } from './tokens';
-export type { ChoiceExample, TokenBatch, TokenBatchOptions, TokenExample, TokenRows } from './tokens';
-export { TokenDataset } from './token-dataset';
-export type { TokenPackOptions } from './token-dataset';

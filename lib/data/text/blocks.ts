@@ -9,7 +9,7 @@ import { TokenDataset } from './token-dataset';
 
 export interface BlockOptions {
   readonly tokenizer: TextTokenizer;
-  /** Tokens of a block; a block gives `length - 1` rows, each predicting the token after it. */
+  /** Tokens of a block; each but the last predicts the one after it. */
   readonly length: number;
   /** The last tokens that fill no block: left out (default), or a shorter block. */
   readonly rest?: 'drop' | 'keep';

@@ -6,7 +6,7 @@ import { cutLongest } from '../tokenizer/frame';
 import type { TextTokenizer } from '../tokenizer';
 import { labelOf } from './classification';
 import type { ClassifiedTexts, GlueTask } from './glue';
-import { IGNORE } from './token-batch';
+import { IGNORED_LABEL } from './tokens';
 import { TokenDataset, type TokenRecord } from './token-dataset';
 
 /** How an example is put to a masked language model. */
@@ -68,7 +68,7 @@ export function infilling(data: ClassifiedTexts, options: InfillingOptions): Inf
     const ids = fit(parts, pieces, maxLength - around.length);
     const at = open + ids.maskAt;
     const whole = Int32Array.from([...around.subarray(0, open), ...ids.ids, ...around.subarray(open)]);
-    const labels = new Int32Array(whole.length).fill(IGNORE);
+    const labels = new Int32Array(whole.length).fill(IGNORED_LABEL);
     const answer = labelOf('infilling', label, k);
     labels[at] = wordIds[answer]!;
     return { sequences: [{ ids: whole, labels }], class: answer };

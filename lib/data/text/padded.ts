@@ -1,7 +1,7 @@
 // The padded form of token sequences: `[B, T]` with an attention mask, as models of Hugging Face take it.
 
 import * as check from '../../check';
-import { IGNORE } from './token-batch';
+import { IGNORED_LABEL } from './tokens';
 import type { TokenDataset } from './token-dataset';
 
 export interface PadOptions {
@@ -86,7 +86,7 @@ export function padRecords(
   };
   return {
     ...padded,
-    labels: spread((record, k) => dataset.labels(record, k), IGNORE),
+    labels: spread((record, k) => dataset.labels(record, k), IGNORED_LABEL),
     ...(dataset.hasTypes ? { tokenTypes: spread((record, k) => dataset.types(record, k)!, 0) } : {}),
     ...(dataset.hasClasses
       ? { classes: BigInt64Array.from(chosen.map(([record]) => BigInt(dataset.classOf(record)))) }

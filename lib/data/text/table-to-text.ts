@@ -4,7 +4,7 @@ import * as check from '../../check';
 import { raise } from '../../errors';
 import type { TextTokenizer } from '../tokenizer';
 import { meanings, type TablePair } from './tables';
-import { IGNORE } from './token-batch';
+import { IGNORED_LABEL } from './tokens';
 import { TokenDataset, type TokenSequence } from './token-dataset';
 
 export interface TableToTextOptions {
@@ -36,7 +36,7 @@ export function tableToText(pairs: readonly TablePair[], options: TableToTextOpt
   const { eos } = marks(tokenizer);
   const sequence = (prompt: Int32Array, reference: string): TokenSequence => {
     const target = [...tokenizer.encode(` ${reference}`, { specials: false }), eos].slice(0, maxTarget);
-    return { ids: [...prompt, ...target], labels: [...Array.from(prompt, () => IGNORE), ...target] };
+    return { ids: [...prompt, ...target], labels: [...Array.from(prompt, () => IGNORED_LABEL), ...target] };
   };
   const groups =
     unit === 'mr' ? meanings(pairs) : pairs.map(({ source, reference }) => ({ source, references: [reference] }));

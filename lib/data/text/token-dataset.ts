@@ -3,12 +3,13 @@
 import { createHash } from 'node:crypto';
 import * as check from '../../check';
 import { raise } from '../../errors';
-import { IGNORE, packTokens, type TokenBatch, type TokenPackOptions, type TokenRows } from './token-batch';
+import { packTokens, type SequenceParts, type TokenPackOptions } from './token-batch';
+import { IGNORED_LABEL, type TokenBatch } from './tokens';
 
 /**
- * What rows predict.
+ * What rows predict. Labels are never shifted here: a causal model does that.
  *
- * - `causal`: every row the token after it; the last token is read by no row.
+ * - `causal`: every row the token after it.
  * - `masked`: a row the token that its own place should hold.
  * - `classify`: rows predict nothing, the record has a class.
  */
@@ -85,12 +86,12 @@ export class TokenDataset {
     this.longest = sequences.reduce((most, { ids }) => Math.max(most, ids.length), 0);
     const fallback = objective === 'causal' ? (one: TokenSequence) => one.ids : () => null;
     this.#ids = flat(this.#offsets, sequences, (one) => one.ids, 0);
-    this.#labels = flat(this.#offsets, sequences, (one) => one.labels ?? fallback(one), IGNORE);
+    this.#labels = flat(this.#offsets, sequences, (one) => one.labels ?? fallback(one), IGNORED_LABEL);
     const typed = sequences[0]?.types !== undefined;
     this.#types = typed ? Uint8Array.from(flat(this.#offsets, sequences, (one) => one.types ?? null, 0)) : null;
     this.#classOf = classes === undefined ? null : Int32Array.from(records, (record) => record.class!);
     checkVocabulary('ids', this.#ids, vocabularySize, 0);
-    checkVocabulary('labels', this.#labels, vocabularySize, IGNORE);
+    checkVocabulary('labels', this.#labels, vocabularySize, IGNORED_LABEL);
   }
 
   /** Number of records. */
@@ -105,6 +106,11 @@ export class TokenDataset {
 
   get hasTypes(): boolean {
     return this.#types !== null;
+  }
+
+  /** False where rows predict nothing: `classify`. */
+  get hasLabels(): boolean {
+    return this.objective !== 'classify';
   }
 
   get hasClasses(): boolean {
@@ -153,32 +159,25 @@ export class TokenDataset {
     return count === 1 ? 0 : mixed(this.seed, record, step) % count;
   }
 
-  /** Rows and targets of a record in a step: for a causal objective the first n - 1 tokens and what follows each. */
-  rowsOf(record: number, step: number): TokenRows {
+  /** What a step reads of a record. */
+  partsAt(record: number, step: number): SequenceParts {
     const sequence = this.sequenceAt(record, step);
-    const [ids, labels, types] = [
-      this.ids(record, sequence),
-      this.labels(record, sequence),
-      this.types(record, sequence),
-    ];
-    if (this.objective !== 'causal') return { ids, targets: labels, types };
-    const rows = ids.length - 1;
-    return { ids: ids.subarray(0, rows), targets: labels.subarray(1), types: types?.subarray(0, rows) ?? null };
+    const labels = this.hasLabels ? this.labels(record, sequence) : null;
+    return { ids: this.ids(record, sequence), labels, types: this.types(record, sequence) };
   }
 
   /**
    * Physical batches of one logical batch.
    *
-   * @throws ERR_INVALID_ARGUMENT when a sequence of the data set has more rows than `maxLength`, or for `targets: 'last'`.
+   * @throws ERR_INVALID_ARGUMENT when a sequence of the data set has more tokens than `maxLength`, or for `targets: 'last'`.
    */
   pack(recordIds: Int32Array, options: TokenPackOptions): TokenBatch[] {
     const { rowBudget, maxLength = Infinity, targets = 'all', step = 0 } = options;
     check.oneOf('pack', { targets }, ['all']);
-    const rows = this.objective === 'causal' ? this.longest - 1 : this.longest;
-    if (rows > maxLength) {
+    if (this.longest > maxLength) {
       raise(
         'ERR_INVALID_ARGUMENT',
-        `pack: the model reads ${maxLength} rows, the data have sequences of ${rows}. Give maxLength where the data set is made.`,
+        `pack: the model reads ${maxLength} tokens, the data have sequences of ${this.longest}. Give maxLength where the data set is made.`,
       );
     }
     return packTokens(this, recordIds, rowBudget, step);

@@ -1,6 +1,6 @@
 // From labels of tokens to the rows that are asked for something: the next token, or the token itself.
 
-import { IGNORED_LABEL, type TokenBatch } from '../../data/tokens';
+import { IGNORED_LABEL, type TokenBatch } from '../../data/text/tokens';
 import { raise } from '../../errors';
 
 export interface Targets {

@@ -139,7 +139,7 @@ describe('infilling', () => {
     expect(shown(made, wordIds)).toBe('terrible great');
     expect(records.pack(Int32Array.of(0), { rowBudget: 99 })[0]).toMatchObject({
       rows: 10,
-      classes: BigInt64Array.of(1n),
+      label: Float64Array.of(1),
     });
   });
 
@@ -190,8 +190,8 @@ test('records for a head hold both texts in their frame, and the class', async (
   expect(shown(made, records.ids(0))).toBe('[CLS] one two [SEP] three [SEP]');
   expect([...records.types(0)!]).toEqual([0, 0, 0, 0, 1, 1]);
   const [batch] = records.pack(Int32Array.of(0), { rowBudget: 9 });
-  expect(batch).toMatchObject({ classes: BigInt64Array.of(1n), tokenTypes: BigInt64Array.of(0n, 0n, 0n, 0n, 1n, 1n) });
-  expect(batch!.targets.every((target) => target === -100n)).toBe(true);
+  expect(batch).toMatchObject({ label: Float64Array.of(1), tokenTypeIds: BigInt64Array.of(0n, 0n, 0n, 0n, 1n, 1n) });
+  expect(batch!.labels).toBeUndefined();
 });
 
 const dev = shared('sst2/dev.tsv.gz');

@@ -94,8 +94,8 @@ test('only the text and its end are predicted, after table and separator', () =>
   const made = tableToText(SMALL, { tokenizer: marked, unit: 'pair' });
   expect(made.length).toBe(3);
   const [batch] = made.pack(Int32Array.of(1), { rowBudget: 99 });
-  expect(letters.decode(Array.from(batch!.ids, Number))).toBe(' c : d€ three.');
-  expect(letters.decode(Array.from(batch!.targets, Number).filter((id) => id !== -100))).toBe(' three.€');
+  expect(letters.decode(Array.from(batch!.ids, Number))).toBe(' c : d€ three.€');
+  expect(letters.decode(Array.from(batch!.labels!, Number).filter((id) => id !== -100))).toBe(' three.€');
   expect(letters.decode(tablePrompt('c : d', { tokenizer: marked }))).toBe(' c : d€');
 });
 
@@ -108,7 +108,7 @@ test('with the unit mr a record is a table with all its references, and each ste
     expect(batch!.samples).toBe(1);
     seen.add(letters.decode(Array.from(batch!.ids, Number)));
   }
-  expect([...seen].sort()).toEqual([' a : b€ one.', ' a : b€ two.']);
+  expect([...seen].sort()).toEqual([' a : b€ one.€', ' a : b€ two.€']);
 });
 
 test('tables and texts are cut to what is asked for; a text that is cut has no end', () => {

@@ -1,4 +1,4 @@
-// Token records: what was drawn is what the batches hold, shifted once, and equal fingerprints mean equal training.
+// Token records: what was drawn is what the batches hold, and equal fingerprints mean equal training.
 
 import { fc, test as property } from '@fast-check/jest';
 import {
@@ -33,7 +33,7 @@ const anyData = fc.record({
 const part = (array: BigInt64Array | undefined, { offsets }: TokenBatch, b: number): number[] =>
   Array.from(array!.subarray(Number(offsets[b]), Number(offsets[b + 1])), Number);
 
-property.prop([anyData])('batches hold every drawn record once, and each row predicts what its label says', (any) => {
+property.prop([anyData])('batches hold every drawn record once, with the labels as they were given', (any) => {
   const { records, objective, rowBudget, step } = any;
   const dataset = new TokenDataset(records, { objective, vocabularySize: SIZE, classes: 4 });
   const recordIds = Int32Array.from(records.keys()).filter(() => any.drawn.next().value as boolean);
@@ -42,16 +42,15 @@ property.prop([anyData])('batches hold every drawn record once, and each row pre
   batches.forEach((batch, k) => {
     expect(batch.completesStep).toBe(k === batches.length - 1);
     expect(batch.rows <= rowBudget || batch.samples === 1).toBe(true);
-    batch.recordIds.forEach((record, b) => {
+    batch.recordIds!.forEach((record, b) => {
       seen.push(record);
       const { ids, labels, types } = records[record]!.sequences[dataset.sequenceAt(record, step)]!;
-      const shift = objective === 'causal' ? 1 : 0;
-      const rows = ids.length - shift;
-      expect(part(batch.ids, batch, b)).toEqual(ids.slice(0, rows));
-      expect(part(batch.targets, batch, b)).toEqual(labels.slice(shift));
-      expect(part(batch.tokenTypes, batch, b)).toEqual(types.slice(0, rows));
-      expect(part(batch.positions, batch, b)).toEqual(Array.from({ length: rows }, (_, at) => at));
-      expect(Number(batch.classes![b])).toBe(records[record]!.class);
+      expect(part(batch.ids, batch, b)).toEqual(ids);
+      if (objective === 'classify') expect(batch.labels).toBeUndefined();
+      else expect(part(batch.labels, batch, b)).toEqual(labels);
+      expect(part(batch.tokenTypeIds, batch, b)).toEqual(types);
+      expect(part(batch.positions, batch, b)).toEqual(ids.map((_, at) => at));
+      expect(batch.label![b]).toBe(records[record]!.class);
     });
   });
   expect(seen.sort((a, b) => a - b)).toEqual([...recordIds]);
@@ -62,7 +61,7 @@ property.prop([anyData])('what a record trains on does not depend on what else w
   const dataset = new TokenDataset(records, { objective, vocabularySize: SIZE, classes: 4 });
   const all = dataset.pack(Int32Array.from(records.keys()), { rowBudget: 1, step });
   for (const batch of all) {
-    const [alone] = dataset.pack(batch.recordIds, { rowBudget: 1, step });
+    const [alone] = dataset.pack(batch.recordIds!, { rowBudget: 1, step });
     expect({ ...alone, completesStep: true }).toEqual({ ...batch, completesStep: true });
   }
 });
@@ -86,11 +85,6 @@ test('an empty draw is one batch without rows that completes the step', () => {
   expect(batches).toHaveLength(1);
   expect(batches[0]).toMatchObject({ samples: 0, rows: 0, completesStep: true, offsets: BigInt64Array.of(0n) });
   expect(padRecords(dataset, new Int32Array(0), { padId: 0 })).toMatchObject({ shape: [0, 0] });
-});
-
-test('a causal record of one token is a sample without rows', () => {
-  const dataset = new TokenDataset([{ sequences: [{ ids: [1] }] }], { objective: 'causal', vocabularySize: 3 });
-  expect(dataset.pack(Int32Array.of(0), { rowBudget: 8 })[0]).toMatchObject({ samples: 1, rows: 0 });
 });
 
 const RECORDS: TokenRecord[] = [
@@ -151,15 +145,15 @@ describe('padded form', () => {
     expect(numbers(padded.positions)).toEqual([0, 1, 2, 0, 0, 0, 0, 0, 0]);
   });
 
-  property.prop([anyData])('holds the tokens that packed rows hold, with the labels before they are shifted', (any) => {
+  property.prop([anyData])('holds the tokens that packed rows hold, with their labels', (any) => {
     const made = new TokenDataset(any.records, { objective: 'masked', vocabularySize: SIZE, classes: 4 });
     const recordIds = Int32Array.from(any.records.keys());
     const padded = padRecords(made, recordIds, { padId: 0, step: any.step, side: 'left' });
     const kept = (field: BigInt64Array): number[] => numbers(field.filter((_, at) => padded.attentionMask[at] === 1n));
     const packed = made.pack(recordIds, { rowBudget: 1, step: any.step });
-    const byRecord = packed.sort((a, b) => a.recordIds[0]! - b.recordIds[0]!);
+    const byRecord = packed.sort((a, b) => a.recordIds![0]! - b.recordIds![0]!);
     expect(kept(padded.inputIds)).toEqual(byRecord.flatMap((batch) => numbers(batch.ids)));
-    expect(kept(padded.labels)).toEqual(byRecord.flatMap((batch) => numbers(batch.targets)));
+    expect(kept(padded.labels)).toEqual(byRecord.flatMap((batch) => numbers(batch.labels!)));
   });
 });
 
@@ -190,9 +184,9 @@ test('what is not a data set is refused', async () => {
 
 test('sequences longer than the model reads, another target rule and a record twice are refused', async () => {
   const dataset = new TokenDataset([{ sequences: [{ ids: [1, 2, 3] }] }], { objective: 'causal', vocabularySize: 9 });
-  expect(dataset.pack(Int32Array.of(0), { rowBudget: 8, maxLength: 2 })[0]!.rows).toBe(2);
+  expect(dataset.pack(Int32Array.of(0), { rowBudget: 8, maxLength: 3 })[0]!.rows).toBe(3);
   for (const [recordIds, options] of [
-    [[0], { maxLength: 1 }],
+    [[0], { maxLength: 2 }],
     [[0], { targets: 'last' as const }],
     [[0, 0], {}],
     [[1], {}],

@@ -4,7 +4,7 @@ import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { type ChoiceExample, tokenBatch, TokenDataset, type TokenExample } from '../../../../lib/data';
+import { type ChoiceExample, tokenBatch, ExampleDataset, type TokenExample } from '../../../../lib/data';
 import {
   type CausalLM,
   fromConfig,
@@ -228,13 +228,13 @@ test.each<[string, (TokenExample | ChoiceExample)[], string[]]>([
   ],
 ])('examples %s are refused before anything is drawn', (_what, examples, parts) => {
   expect(() => tokenBatch(examples)).toThrow(refusal('ERR_INVALID_ARGUMENT', ...parts));
-  expect(() => new TokenDataset(examples)).toThrow(
+  expect(() => new ExampleDataset(examples)).toThrow(
     refusal('ERR_INVALID_ARGUMENT', parts.at(-1)!.replace(/^example 1 is/, 'is')),
   );
 });
 
 test('a dataset with one text that is too long is refused whichever records are drawn', () => {
-  const dataset = new TokenDataset([{ inputIds: [1] }, { inputIds: [1, 2, 3] }]);
+  const dataset = new ExampleDataset([{ inputIds: [1] }, { inputIds: [1, 2, 3] }]);
   expect(() => dataset.pack(Int32Array.of(0), { rowBudget: 8, maxLength: 2 })).toThrow(
     refusal('ERR_INVALID_ARGUMENT', '3 tokens', '2'),
   );

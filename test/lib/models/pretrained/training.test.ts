@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { type TokenBatch, tokenBatch, TokenDataset } from '../../../../lib/data';
+import { type TokenBatch, tokenBatch, ExampleDataset } from '../../../../lib/data';
 import {
   type CausalLM,
   type DoubleHeads,
@@ -30,7 +30,7 @@ const numbers = (x: Tensor): number[] => Array.from(x.toTypedArray() as Float32A
 /** Two private steps over examples drawn from the fixture's, twelve records in all. */
 function trainPrivately(model: Model, name: string): void {
   const { examples } = expectedOf(name);
-  const dataset = new TokenDataset(Array.from({ length: 12 }, (_, record) => examples[record % examples.length]!));
+  const dataset = new ExampleDataset(Array.from({ length: 12 }, (_, record) => examples[record % examples.length]!));
   const engine = new PrivacyEngine(model, {
     records: dataset.length,
     steps: 2,
@@ -135,7 +135,7 @@ test('the backbone alone gives the rows that the head of a language model reads,
 
 test.each(CASES.map(([name]) => name))('%s takes a batch into which nothing was drawn', async (name) => {
   const model = await load(name);
-  const batches = new TokenDataset(expectedOf(name).examples).pack(Int32Array.of(), { rowBudget: 8 });
+  const batches = new ExampleDataset(expectedOf(name).examples).pack(Int32Array.of(), { rowBudget: 8 });
   expect(batches.map(({ samples, completesStep }) => [samples, completesStep])).toEqual([[0, true]]);
   const { norm } = perSampleNorms(model, () => model.loss(batches[0]!));
   expect(Array.from(norm)).toEqual([]);

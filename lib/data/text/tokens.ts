@@ -1,6 +1,6 @@
 // Texts as numbers: examples of tokens, and their rows packed without padding.
 
-import { raise } from '../errors';
+import { raise } from '../../errors';
 
 /** Labels with this number do not count in a loss. */
 export const IGNORED_LABEL = -100;

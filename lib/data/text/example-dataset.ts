@@ -1,10 +1,11 @@
-// Examples of tokens as records that a sampler draws.
+// Examples as they are given, choices included, as records that a sampler draws.
 
 import { createHash } from 'node:crypto';
 
-import * as check from '../check';
-import { raise } from '../errors';
-import { packRecords } from './pack';
+import * as check from '../../check';
+import { raise } from '../../errors';
+import { packRecords } from '../pack';
+import type { TokenPackOptions } from './token-batch';
 import {
   type ChoiceExample,
   checkAlike,
@@ -15,21 +16,14 @@ import {
   type TokenExample,
 } from './tokens';
 
-export interface TokenPackOptions {
-  /** Rows of one physical batch at most, except for a single longer example. */
-  readonly rowBudget: number;
-  /** Tokens that the model reads. Default: any number. */
-  readonly maxLength?: number;
-}
-
 /** Training records: one example a record, with as many choices as it has. They are checked here, before anything is drawn. */
-export class TokenDataset {
+export class ExampleDataset {
   readonly #rows: Int32Array;
   readonly #longest: number;
 
   /**
    * @throws ERR_INVALID_ARGUMENT for what {@link tokenBatch} refuses.
-   * @example engine.batches(new data.TokenDataset(texts.map((inputIds) => ({ inputIds, labels: inputIds }))))
+   * @example engine.batches(new data.ExampleDataset(texts.map((inputIds) => ({ inputIds, labels: inputIds }))))
    */
   constructor(readonly examples: readonly (TokenExample | ChoiceExample)[]) {
     for (const example of examples) tokenBatch([example]);
@@ -68,7 +62,7 @@ export class TokenDataset {
 
   /** SHA-256 over all examples, as hexadecimal text; computed from private data without noise, see {@link SequenceDataset}. */
   fingerprint(): string {
-    const hash = createHash('sha256').update(`phantomgrad tokens 1: ${this.length} records\n`);
+    const hash = createHash('sha256').update(`phantomgrad examples 1: ${this.length} records\n`);
     const plain = (_: string, value: unknown): unknown =>
       ArrayBuffer.isView(value) ? Array.from(value as Int32Array) : value;
     for (const example of this.examples) hash.update(`${JSON.stringify(example, plain)}\n`);
