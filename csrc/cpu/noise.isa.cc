@@ -15,7 +15,7 @@ void normals(const ChaChaStream& stream, int64_t first_tile, int64_t last_tile, 
 }
 
 void words(const ChaChaStream& stream, uint32_t first_block, uint32_t* out) {
-  alignas(64) uint32_t rows[16][kTileLanes];
+  alignas(64) TileWords rows;
   tile_words(stream, first_block, rows);
   for (int lane = 0; lane < kTileLanes; ++lane)
     for (int word = 0; word < 16; ++word) out[lane * 16 + word] = rows[word][lane];

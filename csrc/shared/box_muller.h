@@ -13,15 +13,17 @@
 
 namespace phantomgrad {
 
-/// ln(u) for u in [2^-1022, 1]; within 2 units in the last place, also next to 1.
-PG_HD double log_of_uniform(double u) {
+/// The double 2^52 and, in the low mantissa bits, an integer below 2^52: 2^52 + x without a conversion.
+PG_HD double above_two52(uint64_t x) { return ieee::double_of(x | 0x4330000000000000); }
+
+/// -2 ln(u) for u in [2^-1022, 1]; within 2 units in the last place, also next to 1.
+PG_HD double minus_two_log(double u) {
   // u = 2^e m with m in [sqrt(1/2), sqrt(2)): next to 1 the exponent is 0 and nothing cancels.
   constexpr uint64_t kSqrtHalf = 0x3FE6A09E667F3BCD, kMantissa = 0x000FFFFFFFFFFFFF;
-  constexpr uint64_t kTwo52 = 0x4330000000000000;  // the double 2^52: puts an integer into the low mantissa bits
   const uint64_t shifted = ieee::bits_of(u) - kSqrtHalf + (uint64_t{1023} << 52);
-  const double e = ieee::double_of((shifted >> 52) | kTwo52) - (0x1p52 + 1023.0);
+  const double e = above_two52(shifted >> 52) - (0x1p52 + 1023.0);
   const double m = ieee::double_of((shifted & kMantissa) + kSqrtHalf);
-  // ln m = 2 atanh(s), s = (m - 1) / (m + 1), |s| <= 0.1716.
+  // ln m = 2 atanh(s), s = (m - 1) / (m + 1), |s| <= 0.1716. The factor -2 costs no rounding.
   const double f = m - 1.0;
   const double s = ieee::div(f, f + 2.0);
   const double z = ieee::mul(s, s);
@@ -34,9 +36,9 @@ PG_HD double log_of_uniform(double u) {
   p = ieee::fma(p, z, 1.0 / 7);
   p = ieee::fma(p, z, 1.0 / 5);
   p = ieee::fma(p, z, 1.0 / 3);
-  const double twice = ieee::add(s, s);
-  const double ln_m = ieee::fma(ieee::mul(twice, z), p, twice);
-  return ieee::fma(e, 0x1.62e42fefa39efp-1, ln_m);  // e ln 2
+  const double s4 = ieee::mul(-4.0, s);
+  const double ln_m = ieee::fma(ieee::mul(s4, z), p, s4);
+  return ieee::fma(e, -0x1.62e42fefa39efp+0, ln_m);  // -2 e ln 2
 }
 
 /// sin(y) and cos(y) for y in [0, pi/4].
@@ -61,19 +63,26 @@ PG_HD void sin_cos_of_octant(double y, double& sine, double& cosine) {
   cosine = ieee::fma(q, z, 1.0);
 }
 
-/// The 64 bits of u are (high, low). Of the angle's 32 bits, 29 place it inside an octant, at the middle of its cell so
+/// The radius sqrt(-2 ln u), from the 64 bits (high, low) of u.
+PG_HD double normal_radius(uint32_t high, uint32_t low) {
+  // Whole numbers come out of the mantissa by a subtraction, exact here as the conversion would be.
+  constexpr uint64_t kTwo20 = 0x4130000000000000;
+  const double upper = ieee::double_of(high | kTwo20) - 0x1p20;  // high 2^-32
+  return ieee::sqrt(minus_two_log(ieee::fma(above_two52(low) - (0x1p52 - 1.0), 0x1p-64, upper)));
+}
+
+/// The two normals at a radius. Of the angle's 32 bits, 29 place it inside an octant, at the middle of its cell so
 /// that no axis is hit and all reflections are exact; 3 choose the octant by swapping and by two signs.
-PG_HD void box_muller(uint32_t high, uint32_t low, uint32_t angle, double& n0, double& n1) {
-  const double u = ieee::fma(static_cast<double>(low) + 1.0, 0x1p-64, ieee::mul(static_cast<double>(high), 0x1p-32));
-  const double r = ieee::sqrt(ieee::mul(-2.0, log_of_uniform(u)));
+PG_HD void normals_at(double radius, uint32_t angle, double& n0, double& n1) {
+  constexpr uint64_t kSign = uint64_t{1} << 63;
   constexpr double kCell = 0x1.921fb54442d18p-1 * 0x1p-29;  // pi/4 / 2^29
+  const uint64_t a = angle;
   double sine, cosine;
-  sin_cos_of_octant(ieee::mul(static_cast<double>(angle & 0x1FFFFFFF) + 0.5, kCell), sine, cosine);
-  const bool swap = (angle >> 29) & 1;
-  const uint64_t a = ieee::bits_of(ieee::mul(r, swap ? sine : cosine)),
-                 b = ieee::bits_of(ieee::mul(r, swap ? cosine : sine));
-  n0 = ieee::double_of(a ^ (static_cast<uint64_t>(angle >> 31) << 63));
-  n1 = ieee::double_of(b ^ (static_cast<uint64_t>((angle >> 30) & 1) << 63));
+  sin_cos_of_octant(ieee::mul(above_two52(a & 0x1FFFFFFF) - (0x1p52 - 0.5), kCell), sine, cosine);
+  const bool swap = (a & (uint64_t{1} << 29)) != 0;
+  const double x = ieee::mul(radius, swap ? sine : cosine), y = ieee::mul(radius, swap ? cosine : sine);
+  n0 = ieee::double_of(ieee::bits_of(x) ^ ((a << 32) & kSign));
+  n1 = ieee::double_of(ieee::bits_of(y) ^ ((a << 33) & kSign));
 }
 
 }  // namespace phantomgrad
