@@ -176,8 +176,8 @@ export const mutations = [
   {
     name: 'the release does not divide by the scale of a group',
     file: 'csrc/cpu/private_adam.isa.cc',
-    from: 'gradient[i] = released(release, scale[i], sum[i], normals[i]);',
-    to: 'gradient[i] = released(release, 1.0, sum[i], normals[i]);',
+    from: 'Noise ? released(release, scale, sum, normal)',
+    to: 'Noise ? released(release, 1.0, sum, normal)',
     tests: ['test/csrc/private_update_profile', 'test/lib/privacy/scales'],
   },
 ];
