@@ -103,7 +103,9 @@ template <bool Noise, bool Profiled, class T>
 template <bool Profiled, class T>
 [[gnu::always_inline]] inline void second_half(const AdamConstants& c, const TileProfile& profile, const Tile<T>& tile,
                                                int at, const Halfway& halfway) {
-  const double* __restrict step = profile.step + at, * __restrict m = halfway.m + at, * __restrict root = halfway.root + at;
+  const double* __restrict step = profile.step + at;
+  const double* __restrict m = halfway.m + at;
+  const double* __restrict root = halfway.root + at;
   T* __restrict parameters = tile.parameters + at;
 #pragma GCC ivdep
   for (int i = 0; i < kBand; ++i) {
