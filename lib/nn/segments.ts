@@ -100,6 +100,11 @@ export class Segments {
     return new Segments(offsets, this.#recordIds(), this.step, this.token);
   }
 
+  /** The same samples at another step: where a layer is used twice, its dropout drops something else the second time. */
+  atStep(step: number): Segments {
+    return new Segments(this.offsets, this.#recordIds(), step, this.token);
+  }
+
   #recordIds(): number[] | undefined {
     return this.keyed ? Array.from(this.sampleKeys.toTypedArray() as BigInt64Array, Number) : undefined;
   }

@@ -128,6 +128,7 @@ class Fit {
     const { rename, prefix, names } = this.#family;
     const spelt = rename?.(name) ?? name;
     if (this.#bare) return spelt.startsWith(prefix) ? spelt.slice(prefix.length) : spelt;
+    if (spelt.startsWith(prefix)) return spelt;
     return isTheirs(names, spelt) || this.#isBuffer(spelt) ? prefix + spelt : spelt;
   }
 

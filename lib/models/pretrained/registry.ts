@@ -1,19 +1,25 @@
 // All families by the model_type of their config.json, and what each task gives.
 
+import { albert } from '../families/albert';
+import { bert } from '../families/bert';
+import { distilbert } from '../families/distilbert';
 import { gpt2 } from '../families/gpt2';
 import { llama } from '../families/llama';
 import { openaiGpt } from '../families/openai-gpt';
 import { opt } from '../families/opt';
+import { roberta } from '../families/roberta';
 import type { CausalLM } from './causal-lm';
 import type { DoubleHeads } from './double-heads';
 import type { Family } from './family';
 import type { FeatureExtractor } from './feature-extractor';
+import type { MaskedLM } from './masked-lm';
 import type { SequenceClassifier } from './sequence-classifier';
 
 /** The class of a model by its task. */
 export interface TaskModels {
   readonly 'causal-lm': CausalLM;
   readonly 'double-heads': DoubleHeads;
+  readonly 'masked-lm': MaskedLM;
   readonly 'sequence-classification': SequenceClassifier;
   readonly features: FeatureExtractor;
 }
@@ -21,4 +27,4 @@ export interface TaskModels {
 export type TaskName = keyof TaskModels;
 
 /** One row a family. */
-export const FAMILIES: readonly Family[] = [gpt2, openaiGpt, opt, llama];
+export const FAMILIES: readonly Family[] = [gpt2, openaiGpt, opt, llama, bert, roberta, distilbert, albert];

@@ -1,0 +1,91 @@
+// Language models that fill gaps: the loss of the tokens that labels ask for, given all others.
+
+import type { TokenBatch, TokenRows } from '../../data';
+import { LayerNorm, Module, Parameter, softmaxCrossEntropy, withSegments } from '../../nn';
+import { raise } from '../../errors';
+import { fromTypedArray, type Tensor, torch, zeros } from '../../tensor';
+import { activate, type ActivationName } from './activations';
+import type { LogitsOptions, TokenLossOptions } from './causal-lm';
+import type { Making } from './family';
+import { linearLayer, type LinearLayer } from './layers';
+import { PretrainedModel } from './model';
+import { targetsOf } from './targets';
+import { padded, type TextBackbone } from './text-backbone';
+import { inTextScope } from './text-scope';
+
+export interface TokenHeadShape extends Making {
+  readonly activation: ActivationName;
+  readonly eps: number;
+  readonly std: number;
+}
+
+/** norm(activation(dense(x))), and a bias for every word; the table is that of the words. */
+export class TokenHead extends Module {
+  readonly dense: LinearLayer;
+  readonly norm: LayerNorm;
+  /** `[vocabulary]`. */
+  readonly bias: Parameter;
+  readonly activation: ActivationName;
+
+  constructor({ dim, words }: TextBackbone, { activation, eps, std, init, dtype }: TokenHeadShape) {
+    super();
+    const [vocabulary, width] = words.weight.shape as [number, number];
+    this.dense = linearLayer(dim, width, { init, dtype, std });
+    this.norm = new LayerNorm(width, { eps, dtype });
+    this.bias = new Parameter(zeros([vocabulary], { dtype }));
+    this.activation = activation;
+  }
+
+  /** @param hidden `[N, dim]` @returns `[N, width of the words]` */
+  forward(hidden: Tensor): Tensor {
+    return this.norm.forward(activate(this.activation, this.dense.forward(hidden)));
+  }
+}
+
+export class MaskedLM extends PretrainedModel {
+  constructor(
+    readonly backbone: TextBackbone,
+    readonly head: TokenHead,
+  ) {
+    super();
+  }
+
+  /** How batches for this model are laid out, and what a row costs in bytes. */
+  packing(): { maxLength: number; bytesPerRow: number } {
+    const { maxLength, vocabulary, activationsPerRow } = this.backbone;
+    return { maxLength, bytesPerRow: 4 * (vocabulary + activationsPerRow) };
+  }
+
+  /**
+   * Cross entropy of the labels at their own places (not shifted), as Hugging Face computes it for one example alone: −100 is left
+   * out, and the mean is over an example's own labels. Masking is the caller's: `inputIds` hold the mask token where labels ask.
+   *
+   * @returns `[B]`
+   * @throws ERR_INVALID_ARGUMENT for a batch without labels, or tokens and labels beyond the vocabulary.
+   */
+  loss(batch: TokenBatch, { reduction = 'mean' }: TokenLossOptions = {}): Tensor {
+    if (reduction !== 'mean' && reduction !== 'sum')
+      raise('ERR_INVALID_ARGUMENT', `loss: reduction must be one of "mean", "sum", got ${String(reduction)}.`);
+    const { rows, targets, offsets } = targetsOf(batch, this.backbone.vocabulary, 0);
+    return inTextScope(batch, this.backbone, (scope) => {
+      // Rows that ask nothing are left out before they meet the vocabulary.
+      const hidden = this.backbone.forward(scope).indexSelect(0, fromTypedArray(rows));
+      using asked = scope.segments.withOffsets(offsets);
+      return withSegments(asked, () =>
+        softmaxCrossEntropy(this.head.forward(hidden), this.backbone.words.weight, fromTypedArray(targets), {
+          bias: this.head.bias,
+          mean: reduction === 'mean',
+        }),
+      );
+    });
+  }
+
+  /** Scores of every token at every place: `[N, vocabulary]`, or padded `[texts, width, vocabulary]`. */
+  logits(rows: TokenRows, { padded: wanted = false }: LogitsOptions = {}): Tensor {
+    return inTextScope(rows, this.backbone, (scope) => {
+      const hidden = this.head.forward(this.backbone.forward(scope));
+      const logits = torch.ops.phantomgrad.linear(hidden, this.backbone.words.weight, this.head.bias);
+      return wanted ? padded(logits, rows) : logits;
+    });
+  }
+}
