@@ -165,6 +165,7 @@ export const albert: Family = {
     'sequence-classification': {
       architecture: 'AlbertForSequenceClassification',
       names: [['head.out', 'classifier']],
+      poolers: ['backbone.pooler'],
       build: (config, making) => {
         const backbone = new AlbertBackbone(config, making, { pooled: true });
         const head = new PooledHead({

@@ -159,6 +159,7 @@ export const bert: Family = {
     'sequence-classification': {
       architecture: 'BertForSequenceClassification',
       names: [['head.out', 'classifier']],
+      poolers: ['backbone.pooler'],
       build: (config, making) => {
         const backbone = new BertBackbone(config, making, { ...BERT, pooled: true });
         const head = new PooledHead({

@@ -29,7 +29,7 @@ export async function loadInto(model: PretrainedModel, folder: string, options: 
   if (!options.newHead) return;
   for (const [path, parameter] of model.namedParameters()) {
     // Vectors are as their layers begin: biases 0, scales 1.
-    if (!isHead(path) || parameter.shape.length < 2) continue;
+    if (!(isHead(path) || fit.fresh.has(path)) || parameter.shape.length < 2) continue;
     noGrad(() => {
       using fresh = options.init.normal(parameter.shape, options.std, parameter.dtype as ParameterType);
       parameter.copy_(fresh);
@@ -67,6 +67,8 @@ export function underTheirNames(
 const isHead = (path: string): boolean => !path.startsWith('backbone.');
 
 class Fit {
+  /** Paths outside the head that start afresh with it. */
+  readonly fresh = new Set<string>();
   readonly #expected: Map<string, [path: string, tensor: Tensor]>;
   readonly #family: Family;
   readonly #row: TaskRow;
@@ -155,6 +157,8 @@ class Fit {
   #expectFilled(name: string): void {
     const [path, parameter] = this.#expected.get(name) as [string, Tensor];
     if (this.newHead && isHead(path)) return;
+    if (this.newHead && this.#row.poolers?.includes(path.slice(0, path.lastIndexOf('.'))) === true)
+      return void this.fresh.add(path);
     this.#problems.missing.push(`${name} ${shapeOf(parameter)}`);
   }
 

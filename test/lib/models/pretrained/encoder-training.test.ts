@@ -114,6 +114,37 @@ describe.each(ENCODERS)('%s', (name, task) => {
   });
 });
 
+test.each([
+  ['bert-masked-lm', 'bert-classifier'],
+  ['roberta-masked-lm', 'roberta-regression'],
+  ['distilbert-masked-lm', 'distilbert-sinusoidal'],
+  ['albert-masked-lm', 'albert-groups'],
+])(
+  '%s with a new head classifies: its backbone is that of the file, its head is fresh, so is a pooler',
+  async (name) => {
+    const task = 'sequence-classification';
+    const file = await fromPretrained(folderOf(name), { task: 'masked-lm' });
+    const model = await fromPretrained(folderOf(name), { task, newHead: true, labels: 4, seed: 5 });
+    const theirs = new Map<string, Tensor>(file.namedParameters());
+    let fresh = 0;
+    for (const [path, parameter] of model.namedParameters()) {
+      const same = path.startsWith('backbone.') ? theirs.get(path) : undefined;
+      if (same !== undefined) expect(parameter.equal(same)).toBe(true);
+      else fresh += 1;
+      if (same === undefined && parameter.shape.length === 2) {
+        const weights = values(parameter);
+        const std = Math.sqrt(weights.reduce((sum, x) => sum + x * x, 0) / weights.length);
+        expect(std).toBeGreaterThan(0.01);
+        expect(std).toBeLessThan(0.03);
+      }
+    }
+    expect(fresh).toBe(4);
+    expect(await thrown(() => fromPretrained(folderOf(name), { task }))).toMatchObject({ code: 'ERR_MODEL_WEIGHTS' });
+    file.dispose();
+    model.dispose();
+  },
+);
+
 test('every use of an ALBERT layer drops something else, at every step', () => {
   const config = { ...SHAPE, model_type: 'albert', embedding_size: 8, hidden_dropout_prob: 0.5, num_hidden_layers: 3 };
   const model = fromConfig(config, { task: 'features' });
