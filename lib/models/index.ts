@@ -27,6 +27,7 @@ export { PretrainedModel } from './pretrained/model';
 export { CausalLM, type LogitsOptions, type TokenLossOptions } from './pretrained/causal-lm';
 export { DoubleHeads, type DoubleHeadsLossOptions } from './pretrained/double-heads';
 export { FeatureExtractor } from './pretrained/feature-extractor';
+export { ImageClassifier } from './pretrained/image-classifier';
 export { MaskedLM } from './pretrained/masked-lm';
 export { type ProblemType, SequenceClassifier } from './pretrained/sequence-classifier';
 export { hubCache, modelFolder } from './pretrained/hub';

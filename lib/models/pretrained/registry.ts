@@ -2,16 +2,19 @@
 
 import { albert } from '../families/albert';
 import { bert } from '../families/bert';
+import { deit } from '../families/deit';
 import { distilbert } from '../families/distilbert';
 import { gpt2 } from '../families/gpt2';
 import { llama } from '../families/llama';
 import { openaiGpt } from '../families/openai-gpt';
 import { opt } from '../families/opt';
 import { roberta } from '../families/roberta';
+import { vit } from '../families/vit';
 import type { CausalLM } from './causal-lm';
 import type { DoubleHeads } from './double-heads';
 import type { Family } from './family';
 import type { FeatureExtractor } from './feature-extractor';
+import type { ImageClassifier } from './image-classifier';
 import type { MaskedLM } from './masked-lm';
 import type { SequenceClassifier } from './sequence-classifier';
 
@@ -19,6 +22,8 @@ import type { SequenceClassifier } from './sequence-classifier';
 export interface TaskModels {
   readonly 'causal-lm': CausalLM;
   readonly 'double-heads': DoubleHeads;
+  readonly 'image-classification': ImageClassifier;
+  readonly 'image-classification-with-teacher': ImageClassifier;
   readonly 'masked-lm': MaskedLM;
   readonly 'sequence-classification': SequenceClassifier;
   readonly features: FeatureExtractor;
@@ -27,4 +32,4 @@ export interface TaskModels {
 export type TaskName = keyof TaskModels;
 
 /** One row a family. */
-export const FAMILIES: readonly Family[] = [gpt2, openaiGpt, opt, llama, bert, roberta, distilbert, albert];
+export const FAMILIES: readonly Family[] = [gpt2, openaiGpt, opt, llama, bert, roberta, distilbert, albert, vit, deit];

@@ -22,7 +22,7 @@ export function problemOf(config: ConfigReader): ProblemType {
 }
 
 /** Loss of `[B, labels]` logits against the `label` of every example: `[B]`. */
-export function labelLoss(logits: Tensor, batch: TokenBatch, problem: ProblemType): Tensor {
+export function labelLoss(logits: Tensor, batch: Pick<TokenBatch, 'samples' | 'label'>, problem: ProblemType): Tensor {
   const { samples, label } = batch;
   const labels = logits.shape[1] as number;
   const width = problem === 'single_label_classification' ? 1 : labels;

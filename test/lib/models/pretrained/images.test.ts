@@ -1,0 +1,198 @@
+// Image families against Python's transformers, and while they are trained: logits, losses, norms, files, private steps, refusals.
+
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { imageBatch, ImageDataset, type ImageExample } from '../../../../lib/data';
+import { fromConfig, fromPretrained } from '../../../../lib/models';
+import { namesOf } from '../../../../lib/models/pretrained/family';
+import { theirName } from '../../../../lib/models/pretrained/names';
+import { biasesOnly, lora } from '../../../../lib/nn';
+import { sgd } from '../../../../lib/optim';
+import { abadi, checkIndependence, perSampleNorms, poisson, PrivacyEngine } from '../../../../lib/privacy';
+import { noGrad, type Tensor, tidy } from '../../../../lib/tensor';
+import { thrown } from '../../data/support';
+import { type Expected, folderOf } from './fixtures';
+
+/** The cases of scripts/fixtures/image_models.py with their tasks. */
+const CASES = [
+  ['vit-classifier', 'image-classification'],
+  ['deit-multi-label', 'image-classification'],
+  ['deit-teacher', 'image-classification-with-teacher'],
+] as const;
+
+interface ExpectedOfImages extends Pick<Expected, 'losses' | 'norms'> {
+  readonly shape: readonly [number, number, number];
+  readonly examples: readonly ImageExample[];
+  readonly logits: readonly (readonly number[])[];
+}
+
+const values = (x: Tensor): number[] => Array.from(x.to('float64').detach().toTypedArray() as Float64Array);
+
+function expectNear(got: readonly number[], truth: readonly number[], tolerance: number): void {
+  expect(got).toHaveLength(truth.length);
+  const scale = Math.max(1, ...truth.map(Math.abs));
+  truth.forEach((value, i) => expect(Math.abs(got[i]! - value) / scale).toBeLessThan(tolerance));
+}
+
+describe.each(CASES)('%s', (name, task) => {
+  let truth: ExpectedOfImages;
+  beforeAll(async () => {
+    truth = JSON.parse(await readFile(join(folderOf(name), 'expected.json'), 'utf8')) as ExpectedOfImages;
+  });
+  const open = (dtype: 'float32' | 'float64' = 'float32') => fromPretrained(folderOf(name), { task, dtype, seed: 4 });
+
+  test.each([
+    ['float32', 1e-4],
+    ['float64', 1e-9],
+  ] as const)('logits and losses are those of transformers in %s', async (dtype, tolerance) => {
+    const model = (await open(dtype)).eval();
+    const batch = imageBatch(truth.examples, truth.shape);
+    tidy(() =>
+      noGrad(() => {
+        expectNear(values(model.logits(batch)), truth.logits.flat(), tolerance);
+        expectNear(values(model.loss(batch)), truth.losses, tolerance);
+      }),
+    );
+    model.dispose();
+  });
+
+  test('per-sample norms are those of autograd one image at a time, over all parameters and each', async () => {
+    const model = (await open('float64')).eval();
+    const rules = namesOf(model.origin);
+    const { norm, bound, parameters } = perSampleNorms(model, () =>
+      model.loss(imageBatch(truth.examples, truth.shape)),
+    );
+    const totals = truth.norms.map(({ total }) => total);
+    expectNear(Array.from(norm), totals, 1e-9);
+    totals.forEach((total, b) => expect(bound[b]).toBeGreaterThanOrEqual(total * (1 - 1e-12)));
+    for (const [path, own] of parameters) {
+      const theirs = truth.norms.map((example) => example.parameters[presentName(theirName(rules, path)!)] ?? NaN);
+      own.forEach((value, b) => expect(Math.abs(value - theirs[b]!)).toBeLessThan(1e-9 * Math.max(1, totals[b]!)));
+    }
+    expect(parameters.size).toBe(Object.keys(truth.norms[0]!.parameters).length);
+    model.dispose();
+  });
+
+  test('what is saved is loaded again bit by bit, under the names of the original', async () => {
+    const folder = process.env.PHANTOMGRAD_SAVED ?? (await mkdtemp(join(tmpdir(), 'phantomgrad-')));
+    try {
+      const model = await open();
+      await model.savePretrained(join(folder, name));
+      const again = await fromPretrained(join(folder, name), { task });
+      const loaded = new Map<string, Tensor>(again.namedParameters());
+      for (const [path, parameter] of model.namedParameters()) expect(loaded.get(path)!.equal(parameter)).toBe(true);
+      model.dispose();
+      again.dispose();
+    } finally {
+      if (process.env.PHANTOMGRAD_SAVED === undefined) await rm(folder, { recursive: true });
+    }
+  });
+
+  test('trains privately in small physical batches, every parameter moves, and empty batches are steps too', async () => {
+    const model = await open();
+    const data = new ImageDataset([...truth.examples, ...truth.examples, ...truth.examples], truth.shape);
+    const engine = new PrivacyEngine(model, {
+      records: data.length,
+      steps: 8,
+      noiseMultiplier: 1,
+      sampler: poisson({ batchSize: 1 }),
+      clip: abadi({ maxGradNorm: 1 }),
+      insecureSeed: 12,
+      performance: { memoryBudget: 1 },
+    });
+    const before = model.parameters().map(values);
+    const optimizer = engine.attach(sgd(model.parameters(), { lr: 0.1 }));
+    const sizes: number[] = [];
+    for (const batch of engine.batches(data)) {
+      sizes.push(batch.samples);
+      tidy(() => optimizer.step({ loss: model.loss(batch) }));
+    }
+    expect(engine.remainingSteps).toBe(0);
+    expect(new Set(sizes)).toEqual(new Set([0, 1]));
+    model.parameters().forEach((parameter, k) => expect(values(parameter)).not.toEqual(before[k]));
+    engine.detach();
+    model.dispose();
+  });
+
+  test('no image changes the loss of another', async () => {
+    const model = (await open('float64')).eval();
+    const batch = imageBatch(truth.examples, truth.shape);
+    checkIndependence(model, batch, {
+      change: (_, b) =>
+        imageBatch(
+          truth.examples.map((image, k) =>
+            k === b ? { ...image, pixels: Array.from(image.pixels, (x) => x + 1) } : image,
+          ),
+          truth.shape,
+        ),
+    });
+    model.dispose();
+  });
+
+  test('biases alone, and low-rank additions, are what is trained', async () => {
+    const batch = imageBatch(truth.examples, truth.shape);
+    const [biased, thin] = [(await open('float64')).eval(), (await open('float64')).eval()];
+    const chosen = biasesOnly(biased);
+    expect([...perSampleNorms(biased, () => biased.loss(batch)).parameters.keys()].sort()).toEqual(chosen.sort());
+    const layers = lora(thin, { rank: 2, targets: ['query', 'feedForward.out'] });
+    const { norm, parameters } = perSampleNorms(thin, () => thin.loss(batch));
+    expect(parameters.size).toBe(2 * layers.size);
+    norm.forEach((value) => expect(value).toBeGreaterThan(0));
+    biased.dispose();
+    thin.dispose();
+  });
+
+  test('images of another size, pixels that are no numbers, and labels out of range are refused', async () => {
+    const model = (await open()).eval();
+    const [channels, height, width] = truth.shape;
+    const [image] = truth.examples as [ImageExample];
+    const zeros = (count: number): number[] => Array.from({ length: count }, () => 0);
+    const wrong: readonly (() => unknown)[] = [
+      () => imageBatch([image], [channels, height, width + 1]),
+      () => imageBatch([{ ...image, pixels: [NaN, ...Array.from(image.pixels).slice(1)] }], truth.shape),
+      () => imageBatch([image, { pixels: image.pixels }], truth.shape),
+      () => new ImageDataset([image, { pixels: image.pixels }], truth.shape),
+      () => model.loss(imageBatch([{ pixels: image.pixels }], truth.shape)),
+      () => model.loss(imageBatch([{ pixels: image.pixels, label: 9 }], truth.shape)),
+      () => model.logits(imageBatch([{ pixels: zeros(channels * height * width) }], [channels, width * height, 1])),
+    ];
+    for (const act of wrong)
+      expect(await thrown(() => tidy(() => void act()))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+    model.dispose();
+  });
+});
+
+/** Python's modules are called otherwise than the tensors in its files, which keep the names of older versions. */
+function presentName(name: string): string {
+  return name
+    .replace('.encoder.layer.', '.layers.')
+    .replace('.attention.attention.', '.attention.')
+    .replace('.attention.output.dense', '.attention.o_proj')
+    .replace(/\.attention\.(query|key|value)\./, (_, which: string) => `.attention.${which[0]}_proj.`)
+    .replace('.intermediate.dense', '.mlp.fc1')
+    .replace('.output.dense', '.mlp.fc2');
+}
+
+test.each([
+  [{ model_type: 'vit', image_size: 8, patch_size: 16 }],
+  [{ model_type: 'vit', image_size: [8, 0] }],
+  [{ model_type: 'deit', num_attention_heads: 5, hidden_size: 8 }],
+])('a configuration that is not built here is refused: %j', async (config) => {
+  const error = await thrown(() => fromConfig(config, { task: 'image-classification' }));
+  expect(error).toMatchObject({ code: 'ERR_MODEL_CONFIG' });
+});
+
+test('the fingerprint of images changes with any pixel, label or size', () => {
+  const print = (pixels: number[], label: number, shape: readonly [number, number, number]): string =>
+    new ImageDataset([{ pixels, label }], shape).fingerprint();
+  const prints = [
+    print([1, 2, 3, 4], 0, [1, 2, 2]),
+    print([1, 2, 3, 5], 0, [1, 2, 2]),
+    print([1, 2, 3, 4], 1, [1, 2, 2]),
+    print([1, 2, 3, 4], 0, [1, 1, 4]),
+  ];
+  expect(new Set(prints).size).toBe(4);
+  expect(print([1, 2, 3, 4], 0, [1, 2, 2])).toBe(prints[0]);
+});
