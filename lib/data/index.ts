@@ -47,11 +47,8 @@ export type { Meaning, TablePair } from './text/tables';
 // Images.
 export { cifar10 } from './images/cifar';
 export { imageFolder } from './images/folder';
+export { ImageExampleDataset } from './images/example-dataset';
+export { imageBatch } from './images/image-batch';
+export type { ImageBatch, ImageBatchOptions, ImageExample, ImageRows } from './images/image-batch';
 export { ImageDataset } from './images/image-dataset';
-export type { ImageBatch, ImageOptions, ImagePackOptions, RawImages } from './images/image-dataset';
-export { tokenBatch } from './tokens';
-export type { ChoiceExample, TokenBatch, TokenBatchOptions, TokenExample, TokenRows } from './tokens';
-export { TokenDataset } from './token-dataset';
-export type { TokenPackOptions } from './token-dataset';
-export { imageBatch, ImageDataset } from './images';
-export type { ImageBatch, ImageBatchOptions, ImageExample, ImageRows } from './images';
+export type { ImageOptions, ImagePackOptions, RawImages } from './images/image-dataset';

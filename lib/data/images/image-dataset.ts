@@ -4,23 +4,7 @@ import { createHash } from 'node:crypto';
 import * as check from '../../check';
 import { raise } from '../../errors';
 import { packRecords } from '../pack';
-
-/** One physical batch of images. */
-export interface ImageBatch {
-  /** Number of images, B. */
-  readonly samples: number;
-  /** Rows that the images make in the model: B times `rowsEach`. */
-  readonly rows: number;
-  /** `[B, channels, height, width]`, (byte / 255 - mean) / std of each channel. */
-  readonly pixels: Float32Array;
-  readonly shape: readonly [number, number, number, number];
-  /** `[B]` class of each image. */
-  readonly classes: BigInt64Array;
-  /** `[B + 1]` rows of each image: equal segments of `rowsEach`. */
-  readonly offsets: BigInt64Array;
-  readonly recordIds: Int32Array;
-  readonly completesStep: boolean;
-}
+import type { ImageBatch } from './image-batch';
 
 export interface ImageOptions {
   /** Of each channel, on the scale 0..1. From public knowledge: statistics of the private images would not be covered by ε. Default 0. */
@@ -131,7 +115,7 @@ export class ImageDataset {
   #batch(recordIds: Int32Array, completesStep: boolean): ImageBatch {
     const [channels, height, width] = this.shape;
     const plane = height * width;
-    const pixels = new Float32Array(recordIds.length * channels * plane);
+    const pixels = new Float64Array(recordIds.length * channels * plane);
     recordIds.forEach((record, b) => {
       const image = this.image(record);
       for (let at = 0; at < image.length; at++) {
@@ -142,11 +126,10 @@ export class ImageDataset {
     const samples = recordIds.length;
     return {
       samples,
-      rows: samples * this.rowsEach,
+      shape: this.shape,
       pixels,
-      shape: [samples, channels, height, width],
-      classes: BigInt64Array.from(Array.from(recordIds, (record) => BigInt(this.classOf(record)))),
-      offsets: BigInt64Array.from({ length: samples + 1 }, (_, b) => BigInt(b * this.rowsEach)),
+      label: Float64Array.from(recordIds, (record) => this.classOf(record)),
+      offsets: BigInt64Array.from({ length: samples + 1 }, (_, b) => BigInt(b)),
       recordIds,
       completesStep,
     };

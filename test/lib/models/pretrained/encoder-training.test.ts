@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { type TokenBatch, TokenDataset, tokenBatch, type TokenExample } from '../../../../lib/data';
+import { type TokenBatch, ExampleDataset, tokenBatch, type TokenExample } from '../../../../lib/data';
 import { fromConfig, fromPretrained, loadWeights, saveWeights } from '../../../../lib/models';
 import { biasesOnly, Dropout, lora } from '../../../../lib/nn';
 import { sgd } from '../../../../lib/optim';
@@ -30,7 +30,7 @@ describe.each(ENCODERS)('%s', (name, task) => {
 
   test('trains privately with dropout, every parameter moves, and empty batches are steps too', async () => {
     const model = await open();
-    const data = new TokenDataset([...examples, ...examples, ...examples]);
+    const data = new ExampleDataset([...examples, ...examples, ...examples]);
     const engine = new PrivacyEngine(model, {
       records: data.length,
       steps: 6,

@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { imageBatch, ImageDataset, type ImageExample } from '../../../../lib/data';
+import { imageBatch, ImageExampleDataset, type ImageExample } from '../../../../lib/data';
 import { fromConfig, fromPretrained } from '../../../../lib/models';
 import { namesOf } from '../../../../lib/models/pretrained/family';
 import { theirName } from '../../../../lib/models/pretrained/names';
@@ -92,7 +92,7 @@ describe.each(CASES)('%s', (name, task) => {
 
   test('trains privately in small physical batches, every parameter moves, and empty batches are steps too', async () => {
     const model = await open();
-    const data = new ImageDataset([...truth.examples, ...truth.examples, ...truth.examples], truth.shape);
+    const data = new ImageExampleDataset([...truth.examples, ...truth.examples, ...truth.examples], truth.shape);
     const engine = new PrivacyEngine(model, {
       records: data.length,
       steps: 8,
@@ -153,7 +153,7 @@ describe.each(CASES)('%s', (name, task) => {
       () => imageBatch([image], [channels, height, width + 1]),
       () => imageBatch([{ ...image, pixels: [NaN, ...Array.from(image.pixels).slice(1)] }], truth.shape),
       () => imageBatch([image, { pixels: image.pixels }], truth.shape),
-      () => new ImageDataset([image, { pixels: image.pixels }], truth.shape),
+      () => new ImageExampleDataset([image, { pixels: image.pixels }], truth.shape),
       () => model.loss(imageBatch([{ pixels: image.pixels }], truth.shape)),
       () => model.loss(imageBatch([{ pixels: image.pixels, label: 9 }], truth.shape)),
       () => model.logits(imageBatch([{ pixels: zeros(channels * height * width) }], [channels, width * height, 1])),
@@ -186,7 +186,7 @@ test.each([
 
 test('the fingerprint of images changes with any pixel, label or size', () => {
   const print = (pixels: number[], label: number, shape: readonly [number, number, number]): string =>
-    new ImageDataset([{ pixels, label }], shape).fingerprint();
+    new ImageExampleDataset([{ pixels, label }], shape).fingerprint();
   const prints = [
     print([1, 2, 3, 4], 0, [1, 2, 2]),
     print([1, 2, 3, 5], 0, [1, 2, 2]),

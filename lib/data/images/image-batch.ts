@@ -1,10 +1,7 @@
-// Images as records that a sampler draws, and some of them side by side as a batch.
+// Some images side by side, as image models take them.
 
-import { createHash } from 'node:crypto';
-
-import * as check from '../check';
-import { raise } from '../errors';
-import { packRecords } from './pack';
+import * as check from '../../check';
+import { raise } from '../../errors';
 
 export interface ImageExample {
   /** Channels, then rows, then columns, one after another; scaled as the model wants them (Hugging Face's `pixel_values`). */
@@ -77,7 +74,8 @@ export function imageBatch(
   };
 }
 
-function labelsOf(images: readonly ImageExample[]): Float64Array | null {
+/** @internal `[B × k]` labels of all images, or null for none. @throws ERR_INVALID_ARGUMENT when only some have them. */
+export function labelsOf(images: readonly ImageExample[]): Float64Array | null {
   const given = images.map(({ label }) => (typeof label === 'number' ? [label] : Array.from(label ?? [])));
   const width = given[0]?.length ?? 0;
   const odd = given.findIndex((numbers) => numbers.length !== width);
@@ -87,50 +85,4 @@ function labelsOf(images: readonly ImageExample[]): Float64Array | null {
       `images: image ${odd} has ${given[odd]!.length} numbers as its label, the first image has ${width}.`,
     );
   return width === 0 ? null : Float64Array.from(given.flat());
-}
-
-/** Training records: one image a record. They are checked here, before anything is drawn. */
-export class ImageDataset {
-  /**
-   * @throws ERR_INVALID_ARGUMENT for what {@link imageBatch} refuses.
-   * @example engine.batches(new data.ImageDataset(images, [1, 28, 28]))
-   */
-  constructor(
-    readonly images: readonly ImageExample[],
-    readonly shape: readonly [channels: number, height: number, width: number],
-  ) {
-    for (const image of images) imageBatch([image], shape);
-    labelsOf(images);
-  }
-
-  get length(): number {
-    return this.images.length;
-  }
-
-  /**
-   * Physical batches of one logical batch; a row is an image.
-   *
-   * @throws ERR_INVALID_ARGUMENT for records outside the dataset.
-   */
-  pack(recordIds: Int32Array, { rowBudget }: { readonly rowBudget: number }): ImageBatch[] {
-    for (const record of recordIds) check.integer('pack', { record }, 0, this.length - 1);
-    const groups = packRecords(recordIds, new Int32Array(recordIds.length).fill(1), { rowBudget });
-    return groups.map((group, k) =>
-      imageBatch(
-        Array.from(group, (record) => this.images[record] as ImageExample),
-        this.shape,
-        { recordIds: group, completesStep: k === groups.length - 1 },
-      ),
-    );
-  }
-
-  /** SHA-256 over all images and labels, as hexadecimal text; computed from private data without noise, as that of texts. */
-  fingerprint(): string {
-    const hash = createHash('sha256').update(`phantomgrad images 1: ${this.length} of [${this.shape.join(', ')}]\n`);
-    for (const { pixels, label = [] } of this.images) {
-      hash.update(new Uint8Array(Float64Array.from(pixels).buffer));
-      hash.update(`${JSON.stringify(typeof label === 'number' ? label : Array.from(label))}\n`);
-    }
-    return hash.digest('hex');
-  }
 }
