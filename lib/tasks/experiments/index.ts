@@ -3,6 +3,7 @@
 export { activationVariances, type VarianceRow, varianceText } from './activation-variance';
 export { EXPERIMENT_NAMES, NOT_COVERED } from './definitions';
 export { type ExperimentOutcome, runExperiment } from './run';
-export type { ExperimentControl } from './ranking';
-export { type Cell, REPORT_FILE, type Results, RESULTS_FILE } from './results';
+export type { ExperimentControl } from './cells';
+export type { Cell, Results } from './results';
+export { REPORT_FILE, RESULTS_FILE } from './store';
 export { type Statistic, type SummaryRow } from './summary';

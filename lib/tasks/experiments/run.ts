@@ -10,9 +10,10 @@ import { native } from '../../native';
 import { VERSION } from '../../version';
 import { refuseOccupied } from '../recommender/run-folder';
 import { activationVariances, varianceReport, type VarianceRow, varianceText } from './activation-variance';
+import type { ExperimentControl } from './cells';
 import { rankingExperiment } from './definitions';
-import { type ExperimentControl, runRankingExperiment } from './ranking';
-import { REPORT_FILE, RESULTS_FILE } from './results';
+import { runRankingExperiment } from './ranking';
+import { REPORT_FILE, RESULTS_FILE } from './store';
 import { rankingText, type SummaryRow, summarise } from './summary';
 
 export interface ExperimentOutcome {

@@ -109,7 +109,6 @@ async function run(
   if (out !== null) {
     // Before any evaluation: what was paid for is safe first.
     await writeRun(out, model, describe(job), privacyStatement(engine, { unit: UNIT, notCovered: uncovered(job) }));
-    if (!interrupted) (checkpoint as Checkpoint | null)?.remove(); // the statement beside the weights says what it said
     reporter.tell({ kind: 'saved', folder: out });
   }
   const rows: Row[] = [];
@@ -119,6 +118,8 @@ async function run(
     if (plain !== null) rows.push(plain);
     rows.push(...baselines(split.train, split.test, histories.optimum, reporter.tell));
     reporter.accuracy(rows);
+    // Only now: whoever is stopped while ranking goes on there. The statement beside the weights says what the checkpoint said.
+    (checkpoint as Checkpoint | null)?.remove();
   }
   const peakRssMb = process.resourceUsage().maxRSS / 1024;
   return { privacy, rows, secondsPerEpoch, peakRssMb, interrupted, out };

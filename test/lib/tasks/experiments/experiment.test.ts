@@ -4,7 +4,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import type { RunEvent } from '../../../../lib/tasks';
 import { type Cell, type Results, runExperiment, type VarianceRow } from '../../../../lib/tasks/experiments';
+import { lossCurve } from '../../../../lib/tasks/experiments/curve';
 import { entries, logFile } from '../recommender/fixture';
 
 const home = mkdtempSync(join(tmpdir(), 'phantomgrad-experiment-'));
@@ -27,16 +29,18 @@ test('table 1: the formula agrees with a million samples and, for ReLU, with the
 });
 
 /** A quick table 3 that is stopped in its third cell. */
-async function threeCells(out: string, resume: boolean): Promise<{ cells: number; begun: string[] }> {
+async function threeCells(out: string, resume: boolean): Promise<{ cells: number; begun: string[]; from: number[] }> {
   const controller = new AbortController();
   const begun: string[] = [];
+  const from: number[] = [];
+  const onEvent = (event: RunEvent): void => void (event.kind === 'resumed' && from.push(event.step));
   const onCell = (text: string): void => {
     if (begun.push(text) === 3) controller.abort();
   };
-  const control = { out, quick: true, resume, signal: controller.signal, onCell };
+  const control = { out, quick: true, resume, signal: controller.signal, onCell, onEvent };
   const { cells, planned, interrupted } = await runExperiment('paper-table-3', control);
   expect({ planned, interrupted }).toEqual({ planned: 15, interrupted: true });
-  return { cells, begun };
+  return { cells, begun, from };
 }
 
 test('an interrupted experiment goes on with the cells that are missing, and repeats none', async () => {
@@ -49,15 +53,35 @@ test('an interrupted experiment goes on with the cells that are missing, and rep
   await expect(again).rejects.toMatchObject({ code: 'ERR_RUN_FOLDER' });
   const other = runExperiment('paper-table-2', { out, quick: true, resume: true });
   await expect(other).rejects.toMatchObject({ code: 'ERR_RUN_FOLDER' });
-  const { cells, begun } = await threeCells(out, true);
+  expect(entries(join(out, 'cells'))).toEqual(['untied-epsilon-5-seed-0']);
+  const { cells, begun, from } = await threeCells(out, true);
   expect(cells).toBe(4);
+  expect(from).toEqual([1]); // the cell that was interrupted after one of its two steps goes on there
+  expect(entries(join(out, 'cells'))).toEqual(['reAttention-epsilon-5-seed-0']);
   expect(begun[0]).toMatch(/^Cell 3 of 15: Transformer w\/o sharing/);
   expect(cellsIn(out).slice(0, 2)).toEqual(kept);
   expect(cellsIn(out).map(({ row }) => row)).toEqual(['gru', 'lstm', 'untied', 'vanilla']);
   for (const { privacy, epsilon } of cellsIn(out)) {
     expect(privacy.epsilon).toBeLessThanOrEqual(epsilon);
     expect(privacy.epsilon).toBeGreaterThan(0.9 * epsilon);
+    expect(privacy).toMatchObject({ steps: 2, lostSteps: 0 });
   }
+});
+
+test('the curve of a run that lost steps and went on holds every step once', () => {
+  const log = join(home, 'metrics.jsonl');
+  const step = (k: number, loss: number | null, role = 'private'): object => ({
+    ...{ event: 'step', role, step: k, steps: 4, epoch: k / 2, samples: 3, loss },
+  });
+  const lines = [{ event: 'run' }, step(1, 9), step(2, 100), { event: 'resumed', step: 1 }, step(2, 7), step(3, null)];
+  const texts = [...lines, step(4, 5), step(1, 1, 'plain')].map((line) => JSON.stringify(line));
+  writeFileSync(log, `${texts.join('\n')}\n{"event":"st`);
+  // Step 3 had no finite loss: its samples do not count.
+  expect(lossCurve(log)).toEqual([
+    [0.5, 9],
+    [1, 7],
+    [2, 5],
+  ]);
 });
 
 const refusals: [string, string, object, string, RegExp][] = [

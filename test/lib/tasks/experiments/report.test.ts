@@ -13,7 +13,7 @@ const cell = (row: Cell['row'], seed: number, hit: number, epsilon = 8): Cell =>
   ...{ row, epsilon, seed, finished: '2026-01-01T00:00:00.000Z', secondsPerEpoch: 1 },
   excludingSeen: { hit, ndcg: hit / 2 },
   includingSeen: { hit: hit / 4, ndcg: hit / 8 },
-  privacy: { epsilon: 7.99911, delta: 1e-4, noiseMultiplier: 2, steps: 10 },
+  privacy: { epsilon: 7.99911, delta: 1e-4, noiseMultiplier: 2, steps: 10, lostSteps: 0 },
   losses: [
     [1, 8],
     [2, 7.5],

@@ -2,7 +2,13 @@
 
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 
-import { Recommender, trainRecommender, type RecommenderOptions, type RunControl } from '../../../../lib/tasks';
+import {
+  Recommender,
+  trainRecommender,
+  type RecommenderOptions,
+  type RunControl,
+  type RunEvent,
+} from '../../../../lib/tasks';
 import { readCheckpoint } from '../../../../lib/privacy';
 import { entries, logFile, path, small } from './fixture';
 
@@ -91,6 +97,23 @@ test('auto begins where nothing waits, and goes on where something does', async 
   const report = await trainRecommender(small(data), { out: path('auto'), resume: 'auto' });
   expect(report.privacy.steps).toBe(6);
   expect(entries(path('auto'))).toEqual(files);
+});
+
+test('a run that ended while it ranked is ranked again, not trained again', async () => {
+  const failing = trainRecommender(small(data), {
+    out: path('ranked'),
+    onEvent: ({ kind }) => {
+      if (kind === 'evaluation') throw new Error('the machine went away');
+    },
+  });
+  await expect(failing).rejects.toThrow('went away');
+  const steps: number[] = [];
+  const onEvent = (event: RunEvent): void => void (event.kind === 'step' && steps.push(event.step));
+  const report = await trainRecommender(small(data), { out: path('ranked'), resume: 'auto', onEvent });
+  expect(steps).toEqual([]);
+  expect(report.privacy).toMatchObject({ steps: 6, lostSteps: 0 });
+  expect(report.rows.map(({ name }) => name)).toEqual(['private', 'popularity', 'markov']);
+  expect(entries(path('ranked'))).toEqual(files);
 });
 
 test('auto begins again where a run was killed before its first saved state, and leaves every other folder alone', async () => {
