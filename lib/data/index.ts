@@ -52,3 +52,5 @@ export { imageBatch } from './images/image-batch';
 export type { ImageBatch, ImageBatchOptions, ImageExample, ImageRows } from './images/image-batch';
 export { ImageDataset } from './images/image-dataset';
 export type { ImageOptions, ImagePackOptions, RawImages } from './images/image-dataset';
+export { Alphabet, readText, type TextBlocks, textBlocks } from './text';
+export { syntheticText, type SyntheticTextOptions } from './synthetic/text';

@@ -11,6 +11,8 @@ export {
   type SequentialRecurrentOptions,
 } from './sequential-recurrent';
 export { SequentialModel, type SequentialModelConfig } from './sequential-model';
+export { CharTransformer, type CharTransformerConfig, type CharTransformerOptions } from './char-transformer';
+export { drawText, type DrawOptions, type NextScorer } from './draw-text';
 export { markov } from './markov';
 export { popularity } from './popularity';
 export type { Scorer } from './scorer';
