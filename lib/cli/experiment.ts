@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 
 import { raise } from '../errors';
-import { EXPERIMENT_NAMES, type ExperimentControl, NOT_COVERED, runExperiment } from '../tasks/experiments';
+import { EXPERIMENT_NAMES, type ExperimentControl, runExperiment } from '../tasks/experiments';
 import type { RunEvent } from '../tasks/recommender';
 import { interruptible } from './interrupt';
 import { ProgressPrinter } from './progress';
@@ -14,6 +14,7 @@ import { number } from './values';
 
 interface Flags {
   readonly quick?: boolean;
+  readonly small?: boolean;
   readonly data?: string;
   readonly out?: string;
   readonly seeds?: number;
@@ -23,13 +24,14 @@ interface Flags {
 
 export function experimentCommand(): Command {
   return new Command('experiment')
-    .description("run an experiment of the paper and set the paper's numbers beside it")
+    .description('run an experiment of the paper: a table, a figure, the language model')
     .argument('<name>', EXPERIMENT_NAMES.join(', '))
-    .option('--quick', 'two small steps a cell on made-up histories: does everything work?')
-    .option('--data <file>', 'MovieLens-1M for paper-table-2, Amazon Games for paper-table-3')
+    .option('--quick', 'tiny runs on made-up data: does everything work?')
+    .option('--small', 'tinyshakespeare: a variant for CPUs')
+    .option('--data <file>', 'MovieLens-1M or Amazon Games for tables and figures, a text for tinyshakespeare')
     .option('--out <dir>', 'folder for results.json and report.html (default: runs/<name>-<time>)')
-    .option('--seeds <n>', 'runs of every cell (default: 5; quick: 1)', number)
-    .option('--resume', 'go on with the cells that are missing in --out')
+    .option('--seeds <n>', 'runs of every cell (default: 5 for tables, else 1; quick: 1)', number)
+    .option('--resume', 'go on in --out: with the interrupted cell, then with those that are missing')
     .option('--json', 'last line on standard output: one JSON object')
     .addHelpText(
       'after',
@@ -39,8 +41,10 @@ Examples:
   $ phantomgrad experiment paper-table-2 --quick
   $ phantomgrad experiment paper-table-2 --data ratings.dat --out table-2
   $ phantomgrad experiment paper-table-2 --data ratings.dat --out table-2 --resume
+  $ phantomgrad experiment paper-fig-8 --data ratings.dat
+  $ phantomgrad experiment tinyshakespeare --small --data input.txt
 
-A cell is one training run; each is on disk when it ends. Ctrl-C ends after the step at hand and exits 130.
+A cell is one run; its result is on disk when it ends. Ctrl-C ends after the step at hand and exits 130; --resume goes on there.
 Exit codes: 0 done, 1 failure, 2 bad input (nothing was trained), 130 interrupted.
 `,
     )
@@ -59,8 +63,11 @@ async function run(name: string, { json = false, out: folder, ...options }: Flag
   );
   progress.end();
   if (exitCode !== null) process.exitCode = exitCode;
-  const { text, rows, cells, planned, interrupted } = result;
-  const trained = planned === 0 ? [] : [`Cells: ${cells} of ${planned}.`, notCovered()];
+  const { text, rows, cells, planned, interrupted, notCovered } = result;
+  const trained = [
+    ...(planned === 0 ? [] : [`Cells: ${cells} of ${planned}.`]),
+    ...(notCovered.length === 0 ? [] : [epsilonLeavesOut(notCovered)]),
+  ];
   const goOn = interrupted ? [`Interrupted. Go on with --resume --out ${out}`] : [];
   const all = [text, ...trained, ...goOn, `Saved: ${out}`].join('\n');
   if (!json) {
@@ -73,8 +80,8 @@ async function run(name: string, { json = false, out: folder, ...options }: Flag
   );
 }
 
-function notCovered(): string {
-  return ['Epsilon does not cover:', ...NOT_COVERED.map((what) => `- ${what}`)].join('\n');
+function epsilonLeavesOut(notCovered: readonly string[]): string {
+  return ['Epsilon does not cover:', ...notCovered.map((what) => `- ${what}`)].join('\n');
 }
 
 // Every cell has the same data and warnings: said once.

@@ -75,7 +75,7 @@ function noteOf(event: Exclude<RunEvent, StepEvent | { kind: 'evaluation' }>): s
     case 'plan': {
       const { noiseMultiplier, epsilon, delta, signalToNoise } = event.privacy;
       return (
-        `Plan: ${event.steps} steps of ${count(event.batchSize)} expected users (${event.epochs} epochs), ` +
+        `Plan: ${event.steps} steps of ${count(event.batchSize)} expected ${event.unit ?? 'users'} (${event.epochs} epochs), ` +
         `${count(event.parameters)} parameters, noise multiplier ${noiseMultiplier.toFixed(4)} for epsilon ${epsilon} at delta ${small(delta)}, ` +
         `signal-to-noise ratio at most ${small(signalToNoise)}`
       );

@@ -1,25 +1,30 @@
 // A Transformer that predicts the next item of a history, the paper's model.
 
 import * as check from '../check';
-import type { SequenceRows } from '../data';
+import { historyRows, type SequenceRows } from '../data';
 import { raise } from '../errors';
 import {
   type AcceptsEffectiveError,
+  attentionWeights,
   Dropout,
   type EffectiveError,
   Embedding,
   Initializer,
   NO_NOISE,
+  type Noisy,
   type NoiseStep,
   type NoiseVariance,
   ReAttention,
   type ReAttentionConfig,
   type ReAttentionOptions,
   resolveReAttention,
+  Segments,
   TransformerBlock,
+  type WeightNoise,
+  withSegments,
 } from '../nn';
 import { drop } from '../nn/noisy';
-import { fromTypedArray, type Tensor } from '../tensor';
+import { fromTypedArray, noGrad, type Tensor, tidy } from '../tensor';
 import { SequentialModel, type SequentialModelConfig } from './sequential-model';
 
 /** Everything that makes the model, as it stands in config.json. */
@@ -125,14 +130,53 @@ export class SequentialTransformer extends SequentialModel implements AcceptsEff
     return this.config.blocks * 30 * this.config.dim;
   }
 
+  /**
+   * Attention weights of each block on one history, `[blocks][heads][L][L]` for its last L ≤ maxLength items: row s is what position s
+   * takes from each position. Without dropout, with the correction that the model was told of.
+   *
+   * @throws ERR_INVALID_ARGUMENT for an empty history.
+   */
+  attentionMaps(history: Int32Array): number[][][][] {
+    if (history.length === 0) raise('ERR_INVALID_ARGUMENT', 'attentionMaps: the history must name at least one item.');
+    const rows = historyRows([history], { maxLength: this.config.maxLength });
+    const training = this.training;
+    this.eval();
+    try {
+      using segments = Segments.of(rows);
+      return noGrad(() =>
+        withSegments(segments, () =>
+          tidy(() => {
+            let x = this.#embedded(rows);
+            return this.blocks.map((block) => {
+              const weights = attentionWeights(block.attention, x, this.#noise);
+              x = block.forwardNoisy(x, this.#noise);
+              return weights;
+            });
+          }),
+        ),
+      );
+    } finally {
+      this.train(training);
+    }
+  }
+
   protected override hidden(rows: SequenceRows): Tensor {
+    const last = this.blocks.length - 1;
+    return this.blocks.reduce(
+      (x, block, k) => block.forwardNoisy(x, this.#noise, { propagate: k < last }),
+      this.#embedded(rows),
+    ).mean;
+  }
+
+  get #noise(): WeightNoise {
+    return this.#reAttention?.noise ?? NO_NOISE;
+  }
+
+  #embedded(rows: SequenceRows): Noisy {
     const ids = fromTypedArray(rows.ids, [rows.rows]);
     const positions = fromTypedArray(rows.positions, [rows.rows]);
     const embedded = this.items.forward(ids).add(this.positions.forward(positions));
     const variance = this.#reAttention?.embedded(ids, this.items.scale) ?? null;
-    const noise = this.#reAttention?.noise ?? NO_NOISE;
-    const start = drop(this.inputDropout, { mean: embedded, variance });
-    const last = this.blocks.length - 1;
-    return this.blocks.reduce((x, block, k) => block.forwardNoisy(x, noise, { propagate: k < last }), start).mean;
+    return drop(this.inputDropout, { mean: embedded, variance });
   }
 }

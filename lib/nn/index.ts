@@ -14,6 +14,7 @@ export { GroupNorm, type GroupNormOptions } from './group-norm';
 export { affine, type AffineOptions } from './affine';
 export { Dropout } from './dropout';
 export { SelfAttention, type SelfAttentionOptions } from './attention';
+export { attentionWeights } from './attention-weights';
 export { TransformerBlock, type TransformerBlockOptions } from './transformer-block';
 export { Conv1d, Conv2d, type ConvolutionOptions, type Extent } from './convolution';
 export { GRU, type GRUOutput } from './gru';

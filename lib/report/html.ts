@@ -3,7 +3,8 @@
 const STYLE =
   'body{font:15px/1.5 system-ui,sans-serif;max-width:75rem;margin:2rem auto;padding:0 1rem;color:#222}' +
   'table{border-collapse:collapse;margin:1rem 0}th,td{padding:.25rem .7rem;border-bottom:1px solid #ddd;text-align:right}' +
-  'th:first-child,td:first-child{text-align:left}svg{max-width:100%;height:auto}figure{margin:1rem 0}';
+  'th:first-child,td:first-child{text-align:left}svg{max-width:100%;height:auto}figure{margin:1rem 0}' +
+  'pre{background:#f6f6f6;padding:.7rem;white-space:pre-wrap}';
 
 /** Text that is safe between tags and in attributes. */
 export function escape(text: string): string {
@@ -24,6 +25,11 @@ export function heading(level: 1 | 2 | 3, text: string): string {
 
 export function paragraph(text: string): string {
   return `<p>${escape(text)}</p>`;
+}
+
+/** Text whose line breaks count. */
+export function preformatted(text: string): string {
+  return `<pre>${escape(text)}</pre>`;
 }
 
 export function list(items: readonly string[]): string {

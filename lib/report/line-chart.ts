@@ -14,7 +14,7 @@ export interface Axes {
 }
 
 const [WIDTH, HEIGHT] = [640, 320];
-const BOX = { left: 60, right: 430, top: 15, bottom: 275 } as const;
+const BOX = { left: 60, right: 430, top: 28, bottom: 275 } as const;
 // Okabe and Ito's palette: told apart by all eyes.
 const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000'];
 
@@ -29,7 +29,7 @@ export function lineChart(series: readonly Series[], axes: Axes): string {
     ...ticks(xs).map((value) => text(x(value), BOX.bottom + 16, 'middle', label(value))),
     ...ticks(ys).map((value) => text(BOX.left - 6, y(value) + 4, 'end', label(value))),
     text((BOX.left + BOX.right) / 2, HEIGHT - 6, 'middle', axes.x),
-    text(BOX.left, BOX.top - 3, 'middle', axes.y),
+    text(4, 12, 'start', axes.y),
     ...series.flatMap(({ name, points: own }, k) => {
       const colour = COLOURS[k % COLOURS.length] as string;
       const path = own.map(([a, b]) => `${x(a).toFixed(1)},${y(b).toFixed(1)}`).join(' ');

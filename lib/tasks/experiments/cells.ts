@@ -78,7 +78,7 @@ export async function runCells<C extends object, R extends Head & { readonly cel
       interrupted = true;
       break;
     }
-    await store.append(done.cell, (done.beside ?? {}) as Partial<R>);
+    await store.append(done.cell, done.beside ?? {});
     await rm(folder, { recursive: true, force: true });
     await show();
   }

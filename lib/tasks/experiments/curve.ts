@@ -2,6 +2,8 @@
 
 import { readFileSync } from 'node:fs';
 
+import type { Role } from '../recommender';
+
 const POINTS = 100;
 
 interface StepLine {
@@ -15,12 +17,12 @@ interface StepLine {
 /**
  * Mean training loss over about a hundredth of the steps each, with the epoch at its end; not private.
  *
- * @param path  metrics.jsonl.
+ * @param path  metrics.jsonl. @param role  Of the two models that a run may train.
  */
-export function lossCurve(path: string): [epoch: number, loss: number][] {
+export function lossCurve(path: string, role: Role = 'private'): [epoch: number, loss: number][] {
   const curve: [epoch: number, loss: number][] = [];
   let [sum, samples, shown] = [0, 0, 0];
-  for (const { step, steps, epoch, samples: count, loss } of stepsIn(path)) {
+  for (const { step, steps, epoch, samples: count, loss } of stepsIn(path, role)) {
     if (loss !== null && count > 0) [sum, samples] = [sum + loss * count, samples + count];
     const due = Math.floor((step * POINTS) / steps);
     if (due === shown || samples === 0) continue;
@@ -31,12 +33,12 @@ export function lossCurve(path: string): [epoch: number, loss: number][] {
 }
 
 // Steps that a crash lost stand there before the line that says where the run went on.
-function stepsIn(path: string): StepLine[] {
+function stepsIn(path: string, role: Role): StepLine[] {
   let steps: StepLine[] = [];
   for (const text of readFileSync(path, 'utf8').split('\n')) {
     const line = parsed(text);
     if (line?.event === 'resumed') steps = steps.filter(({ step }) => step <= (line as unknown as StepLine).step);
-    if (line?.event === 'step' && line.role !== 'plain') steps.push(line as unknown as StepLine);
+    if (line?.event === 'step' && line.role === role) steps.push(line as unknown as StepLine);
   }
   return steps;
 }

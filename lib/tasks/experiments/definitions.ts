@@ -82,7 +82,14 @@ export const QUICK: RecommenderOptions = {
   rowStep: false,
 };
 
-export const EXPERIMENT_NAMES: readonly string[] = ['paper-table-1', ...RANKING.map(({ name }) => name)];
+export const EXPERIMENT_NAMES: readonly string[] = [
+  'paper-table-1',
+  ...RANKING.map(({ name }) => name),
+  'paper-fig-6',
+  'paper-fig-8',
+  'paper-fig-10',
+  'tinyshakespeare',
+];
 
 /** @throws ERR_INVALID_ARGUMENT for a name that is none of {@link EXPERIMENT_NAMES}. */
 export function rankingExperiment(name: string): RankingExperiment {

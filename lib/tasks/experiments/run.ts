@@ -9,22 +9,34 @@ import { replaceFile } from '../../files';
 import { native } from '../../native';
 import { VERSION } from '../../version';
 import { refuseOccupied } from '../recommender/run-folder';
-import { activationVariances, varianceReport, type VarianceRow, varianceText } from './activation-variance';
+import { activationVariances, varianceReport, varianceText } from './activation-variance';
+import { NOT_COVERED, rankingExperiment } from './definitions';
 import type { ExperimentControl } from './cells';
-import { rankingExperiment } from './definitions';
+import { runFigure10 } from './figures/fig-10';
+import { runFigure6 } from './figures/fig-6';
+import { runFigure8 } from './figures/fig-8';
 import { runRankingExperiment } from './ranking';
 import { REPORT_FILE, RESULTS_FILE } from './store';
-import { rankingText, type SummaryRow, summarise } from './summary';
+import { rankingText, summarise } from './summary';
+import { runTextExperiment, TEXT_EXPERIMENT } from './text/run';
 
 export interface ExperimentOutcome {
   /** For a terminal. */
   readonly text: string;
-  readonly rows: readonly SummaryRow[] | readonly VarianceRow[];
+  readonly rows: readonly object[];
   /** Cells that are there, and cells asked for; 0 for a table without training. */
   readonly cells: number;
   readonly planned: number;
   readonly interrupted: boolean;
+  /** What no ε of it covers; empty where nothing was trained. */
+  readonly notCovered: readonly string[];
 }
+
+const FIGURES: Readonly<Record<string, (control: ExperimentControl) => Promise<ExperimentOutcome>>> = {
+  'paper-fig-6': runFigure6,
+  'paper-fig-8': runFigure8,
+  'paper-fig-10': runFigure10,
+};
 
 /**
  * Runs what is missing of an experiment and writes results.json and report.html into `out`.
@@ -33,7 +45,13 @@ export interface ExperimentOutcome {
  *   ERR_RUN_FOLDER; what training throws, with every finished cell on disk.
  */
 export async function runExperiment(name: string, control: ExperimentControl): Promise<ExperimentOutcome> {
-  if (name === 'paper-table-1') return runTable1(control);
+  const { small, ...rest } = control;
+  if (name === TEXT_EXPERIMENT) return runTextExperiment(control);
+  const drawn = FIGURES[name];
+  if (small === true)
+    raise('ERR_INVALID_ARGUMENT', `experiment ${name}: has no small variant; --small is for ${TEXT_EXPERIMENT}.`);
+  if (drawn !== undefined) return drawn(rest);
+  if (name === 'paper-table-1') return runTable1(rest);
   const experiment = rankingExperiment(name);
   native(); // where LibTorch is missing, that is said before a large file is read
   const { results, planned, interrupted } = await runRankingExperiment(experiment, control);
@@ -43,6 +61,7 @@ export async function runExperiment(name: string, control: ExperimentControl): P
     cells: results.cells.length,
     planned,
     interrupted,
+    notCovered: NOT_COVERED,
   };
 }
 
@@ -57,5 +76,5 @@ async function runTable1({ out, data, seeds, resume = false }: ExperimentControl
   const results = { experiment: 'paper-table-1', phantomgrad: VERSION, rows };
   await replaceFile(join(out, RESULTS_FILE), `${JSON.stringify(results, null, 2)}\n`);
   await replaceFile(join(out, REPORT_FILE), varianceReport(rows));
-  return { text: varianceText(rows), rows, cells: 0, planned: 0, interrupted: false };
+  return { text: varianceText(rows), rows, cells: 0, planned: 0, interrupted: false, notCovered: [] };
 }

@@ -17,6 +17,8 @@ export type RunEvent =
       readonly steps: number;
       readonly epochs: number;
       readonly batchSize: number;
+      /** What a record is. Default `users`. */
+      readonly unit?: string;
       readonly parameters: number;
       readonly learningRate: number;
       readonly privacy: {

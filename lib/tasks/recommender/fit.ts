@@ -3,10 +3,10 @@
 import { setImmediate } from 'node:timers/promises';
 
 import type { Batch, SequenceDataset } from '../../data';
-import type { SequentialModel } from '../../models/sequential-model';
+import type { Parameter } from '../../nn';
 import { adam, linearWarmupDecay } from '../../optim';
 import { type Checkpoint, type PlainEngine, PrivacyEngine } from '../../privacy';
-import { tidy } from '../../tensor';
+import { type Tensor, tidy } from '../../tensor';
 import type { Role, StepEvent } from './events';
 
 export interface FitOptions {
@@ -23,6 +23,12 @@ export interface FitOptions {
   readonly checkpoint?: () => Checkpoint;
 }
 
+/** What is trained: every model of sequences fits. */
+export interface Learner {
+  parameters(): readonly Parameter[];
+  loss(batch: Batch & { readonly step?: number }): Tensor;
+}
+
 export interface Fitted {
   /** Whether `signal` ended it with steps to come. */
   readonly interrupted: boolean;
@@ -37,7 +43,7 @@ export interface Fitted {
  * @throws ERR_NOT_FINITE when the rate was too high, and what the engine throws.
  */
 export async function fit(
-  model: SequentialModel,
+  model: Learner,
   engine: PrivacyEngine | PlainEngine,
   train: SequenceDataset,
   options: FitOptions,

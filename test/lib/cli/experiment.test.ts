@@ -47,3 +47,21 @@ test('an unknown experiment is refused with the known ones; table 1 prints both 
   expect(code).toBe(0);
   for (const text of ['0.34085', '0.3408', '2.50e-0', 'misprint']) expect(stdout).toContain(text);
 });
+
+test('figure 8 measures every size in a process of its own', async () => {
+  const { code, stdout } = await phantomgrad(['experiment', 'paper-fig-8', '--quick', '--out', 'eight', '--json']);
+  expect(code).toBe(0);
+  const { rows } = lastJson({ code, stdout, stderr: '' });
+  const cells = rows as {
+    variant: string;
+    batch: number;
+    cost: { secondsPerStep: number[]; peakMb: number; baseMb: number };
+  }[];
+  expect(cells.map(({ variant, batch }) => `${variant} ${batch}`)).toEqual(
+    ['ours', 'pieces', 'ghost', 'plain'].map((variant) => `${variant} 16`),
+  );
+  for (const { cost } of cells) {
+    expect(cost.secondsPerStep).toHaveLength(1);
+    expect(cost.peakMb).toBeGreaterThan(cost.baseMb);
+  }
+});

@@ -33,7 +33,9 @@ async function threeCells(out: string, resume: boolean): Promise<{ cells: number
   const controller = new AbortController();
   const begun: string[] = [];
   const from: number[] = [];
-  const onEvent = (event: RunEvent): void => void (event.kind === 'resumed' && from.push(event.step));
+  const onEvent = (event: RunEvent): void => {
+    if (event.kind === 'resumed') from.push(event.step);
+  };
   const onCell = (text: string): void => {
     if (begun.push(text) === 3) controller.abort();
   };

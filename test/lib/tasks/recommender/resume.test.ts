@@ -108,7 +108,9 @@ test('a run that ended while it ranked is ranked again, not trained again', asyn
   });
   await expect(failing).rejects.toThrow('went away');
   const steps: number[] = [];
-  const onEvent = (event: RunEvent): void => void (event.kind === 'step' && steps.push(event.step));
+  const onEvent = (event: RunEvent): void => {
+    if (event.kind === 'step') steps.push(event.step);
+  };
   const report = await trainRecommender(small(data), { out: path('ranked'), resume: 'auto', onEvent });
   expect(steps).toEqual([]);
   expect(report.privacy).toMatchObject({ steps: 6, lostSteps: 0 });
