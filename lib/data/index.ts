@@ -23,6 +23,9 @@ export { ByteTokenizer, CharacterTokenizer, encodeBatch, FolderTokenizer, tokeni
 export type { DecodeOptions, Encoded, EncodeOptions, SpecialIds, TextTokenizer, TokenizerOptions } from './tokenizer';
 
 // Text as records, and as batches.
+export { Alphabet, characterBlocks } from './text/character-blocks';
+export type { CharacterBlocks } from './text/character-blocks';
+export { syntheticText, type SyntheticTextOptions } from './synthetic/text';
 export { readText, textBlocks } from './text/blocks';
 export type { BlockOptions } from './text/blocks';
 export { padIds, padRecords } from './text/padded';
@@ -52,5 +55,3 @@ export { imageBatch } from './images/image-batch';
 export type { ImageBatch, ImageBatchOptions, ImageExample, ImageRows } from './images/image-batch';
 export { ImageDataset } from './images/image-dataset';
 export type { ImageOptions, ImagePackOptions, RawImages } from './images/image-dataset';
-export { Alphabet, readText, type TextBlocks, textBlocks } from './text';
-export { syntheticText, type SyntheticTextOptions } from './synthetic/text';

@@ -51,7 +51,21 @@ function runExample(name: string, shorter: Readonly<Record<string, string>> = {}
 }
 
 test('every example is run below', () => {
-  expect(readdirSync(examples).sort()).toEqual(['custom-model.mts', 'recommender.mts', 'resume.mts']);
+  expect(readdirSync(examples).sort()).toEqual([
+    'custom-model.mts',
+    'language-model.mts',
+    'recommender.mts',
+    'resume.mts',
+  ]);
+});
+
+test('a language model is trained on a text, measured, and writes', () => {
+  writeFileSync(join(home, 'input.txt'), 'To be, or not to be, that is the question.\n'.repeat(400));
+  const printed = runExample('language-model.mts', { 'epochs: 30': 'epochs: 3', 'batchSize: 512': 'batchSize: 64' });
+  const perplexity = Number(/perplexity a byte: ([\d.]+)/.exec(printed)?.[1]);
+  expect(perplexity).toBeGreaterThan(1);
+  expect(perplexity).toBeLessThan(256); // of a model that knows nothing
+  expect(printed).toMatch(/epsilon: [67]\.\d+/);
 });
 
 test('the dozen lines of the README are the example, and they train a recommender', () => {

@@ -2,7 +2,6 @@
 
 import * as check from '../../check';
 import { quote, refuse } from '../readers/failure';
-import { lineBlocks } from '../readers/lines';
 import { openSource } from '../readers/source';
 import type { TextTokenizer } from '../tokenizer';
 import { TokenDataset } from './token-dataset';
@@ -16,17 +15,25 @@ export interface BlockOptions {
 }
 
 /**
- * Reads a text file (UTF-8, gzip by content) whole, with LF line ends.
+ * Reads a text file (UTF-8, gzip by content) whole; line ends become LF.
  *
  * @throws ERR_DATA_FORMAT for a missing, empty, binary or damaged file.
  */
 export async function readText(path: string): Promise<string> {
-  const source = await openSource(path);
-  const lines: string[] = [];
-  for await (const block of lineBlocks(source)) for (const line of block.lines) lines.push(line);
-  const text = lines.join('\n');
+  const parts: Buffer[] = [];
+  for await (const chunk of (await openSource(path)).bytes()) parts.push(chunk);
+  const text = decoded(path, Buffer.concat(parts)).replace(/\r\n?/g, '\n');
   if (text.trim() === '') refuse({ file: path }, 'text', quote(text));
-  return `${text}\n`;
+  if (text.includes('\0')) refuse({ file: path }, 'text (UTF-8)', 'binary content');
+  return text;
+}
+
+function decoded(path: string, bytes: Buffer): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (error) {
+    return refuse({ file: path }, 'UTF-8 text', 'bytes that are none', error);
+  }
 }
 
 /**

@@ -3,7 +3,7 @@
 import { basename } from 'node:path';
 
 import * as check from '../../../check';
-import { Alphabet, readText, syntheticText, textBlocks } from '../../../data';
+import { Alphabet, readText, syntheticText, characterBlocks } from '../../../data';
 import { raise } from '../../../errors';
 import { native } from '../../../native';
 import { VERSION } from '../../../version';
@@ -37,7 +37,7 @@ export async function runTextExperiment(control: ExperimentControl): Promise<Exp
   const text = data === undefined ? syntheticText({ characters: settings.madeUp }) : await readText(data);
   const file = data ?? 'made-up text';
   const { maxLength } = settings.model;
-  const blocks = textBlocks(alphabet.encode(text, file), alphabet, { length: maxLength, file });
+  const blocks = characterBlocks(alphabet.encode(text, file), alphabet, { length: maxLength, file });
   const { train, validation } = blocks;
   if (train.length < 4) {
     raise(

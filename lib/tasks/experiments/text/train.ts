@@ -3,7 +3,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { type Alphabet, pack, type SequenceDataset, type TextBlocks } from '../../../data';
+import { type Alphabet, pack, type SequenceDataset, type CharacterBlocks } from '../../../data';
 import { CharTransformer } from '../../../models/char-transformer';
 import { drawText } from '../../../models/draw-text';
 import {
@@ -39,7 +39,7 @@ const DISTINCT = 40;
 export async function trainText(
   folder: string,
   { row, seed }: Pick<TextCell, 'row' | 'seed'>,
-  { train, validation }: TextBlocks,
+  { train, validation }: CharacterBlocks,
   alphabet: Alphabet,
   settings: TextSettings,
   { signal, onEvent = () => undefined }: Pick<ExperimentControl, 'signal' | 'onEvent'>,

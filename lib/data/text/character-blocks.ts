@@ -1,10 +1,9 @@
 // Plain text as records of a language model: disjoint blocks of characters over a public alphabet.
 
-import * as check from '../check';
-import { raise } from '../errors';
-import { quote, refuse } from './readers/failure';
-import { openSource } from './readers/source';
-import { SequenceDataset } from './sequences';
+import * as check from '../../check';
+import { raise } from '../../errors';
+import { quote, refuse } from '../readers/failure';
+import { SequenceDataset } from '../sequences';
 
 const PRINTABLE = Array.from({ length: 95 }, (_, k) => String.fromCharCode(32 + k)).join('');
 
@@ -49,18 +48,7 @@ export class Alphabet {
   }
 }
 
-/** The whole of a UTF-8 file, also gzipped; line ends become `\n`. @throws ERR_DATA_FORMAT */
-export async function readText(file: string): Promise<string> {
-  const parts: Buffer[] = [];
-  for await (const chunk of (await openSource(file)).bytes()) parts.push(chunk);
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(parts)).replace(/\r\n?/g, '\n');
-  } catch (error) {
-    return refuse({ file }, 'UTF-8 text', 'bytes that are none', error);
-  }
-}
-
-export interface TextBlocks {
+export interface CharacterBlocks {
   readonly train: SequenceDataset;
   /** The end of the text. */
   readonly validation: SequenceDataset;
@@ -75,13 +63,13 @@ export interface TextBlocks {
  * @param ids  As {@link Alphabet.encode} gives them. @param options.heldOut  Share at the end for validation. Default 0.1.
  * @throws ERR_DATA_FORMAT when a part does not fill a block. ERR_INVALID_ARGUMENT
  */
-export function textBlocks(
+export function characterBlocks(
   ids: Int32Array,
   alphabet: Alphabet,
   { length, heldOut = 0.1, file = 'text' }: { length: number; heldOut?: number; file?: string },
-): TextBlocks {
-  check.integer('textBlocks', { length }, 1);
-  check.between('textBlocks', { heldOut }, 0, 1);
+): CharacterBlocks {
+  check.integer('characterBlocks', { length }, 1);
+  check.between('characterBlocks', { heldOut }, 0, 1);
   const end = Math.floor(ids.length * (1 - heldOut));
   const blocks = (part: Int32Array): Int32Array[] =>
     Array.from({ length: Math.floor(part.length / (length + 1)) }, (_, k) =>

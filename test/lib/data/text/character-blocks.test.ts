@@ -2,8 +2,8 @@
 
 import { gzipSync } from 'node:zlib';
 
-import { Alphabet, readText, syntheticText, textBlocks } from '../../../lib/data';
-import { file, shared, temporaryFolder, thrown } from './support';
+import { Alphabet, readText, syntheticText, characterBlocks } from '../../../../lib/data';
+import { file, shared, temporaryFolder, thrown } from '../support';
 
 test('text comes back from its numbers, and numbers start at 1', () => {
   const alphabet = new Alphabet();
@@ -35,7 +35,7 @@ test('files are read plain or gzipped, with one kind of line end; what is no UTF
 test('every character belongs to at most one block, held-out blocks lie behind all others', () => {
   const alphabet = new Alphabet();
   const text = syntheticText({ characters: 1003 });
-  const { train, validation } = textBlocks(alphabet.encode(text), alphabet, { length: 9, heldOut: 0.2 });
+  const { train, validation } = characterBlocks(alphabet.encode(text), alphabet, { length: 9, heldOut: 0.2 });
   expect([train.length, validation.length]).toEqual([80, 20]); // 802 and 201 characters
   const joined = Array.from({ length: train.length }, (_, k) => alphabet.decode(train.sequence(k))).join('');
   expect(joined).toBe(text.slice(0, 800));
@@ -45,10 +45,10 @@ test('every character belongs to at most one block, held-out blocks lie behind a
 test('a text that fills no block is refused, saying how much is needed', async () => {
   const alphabet = new Alphabet();
   const ids = alphabet.encode('x'.repeat(40));
-  const cut = (length: number): unknown => textBlocks(ids, alphabet, { length, file: 'short.txt' });
+  const cut = (length: number): unknown => characterBlocks(ids, alphabet, { length, file: 'short.txt' });
   expect(() => cut(9)).toThrow(/short\.txt: expected at least \d+ characters.*found 40/);
   const least = Number(/at least (\d+)/.exec((await thrown(() => cut(9))).message)?.[1]);
-  expect(() => textBlocks(new Int32Array(least).fill(1), alphabet, { length: 9 })).not.toThrow();
+  expect(() => characterBlocks(new Int32Array(least).fill(1), alphabet, { length: 9 })).not.toThrow();
 });
 
 test('made-up text is the same for equal seeds, as long as asked, and within the alphabet', () => {
@@ -65,5 +65,5 @@ const shakespeare = shared('tinyshakespeare/input.txt.gz');
   const alphabet = new Alphabet();
   const ids = alphabet.encode(await readText(shakespeare!));
   expect(new Set(ids).size).toBe(65);
-  expect(textBlocks(ids, alphabet, { length: 256 }).train.length).toBe(3906);
+  expect(characterBlocks(ids, alphabet, { length: 256 }).train.length).toBe(3906);
 });
