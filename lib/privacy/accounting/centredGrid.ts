@@ -44,6 +44,12 @@ function endsOf({ q, sigma }: SampledSteps, direction: Direction, logCut: number
   return { bottom, end, logOutside: logAddExp(below, above) };
 }
 
+/** How far apart the smallest and the largest loss of a step lie, without what is cut off. */
+export function spanOf(step: SampledSteps, direction: Direction, logCut: number): number {
+  const { bottom, end } = endsOf(step, direction, logCut);
+  return privacyLoss(step.q, step.sigma, end) - privacyLoss(step.q, step.sigma, bottom);
+}
+
 /** Puts the privacy loss of one step (0 < q <= 1) on the grid of all multiples of `width`, up to `offset`. */
 export function centredGrid(step: SampledSteps, options: GridOptions): CentredLoss {
   const { q, sigma } = step;

@@ -8,7 +8,7 @@
 // This is Theorem 3.3 of arXiv 2106.02848 with its terms apart. δ_Ỹ is computed by FFT under the tilt e^{sL}: then rounding and what
 // wraps around the window are relative to δ, where the paper's are absolute and end at about 1e-11.
 
-import { centredGrid } from './centredGrid';
+import { centredGrid, spanOf } from './centredGrid';
 import { type Composition, once, stepsOf } from './composition';
 import { convolve } from './convolution';
 import { type Cumulant, cumulantOf, type Direction, logPeak } from './cumulant';
@@ -22,6 +22,9 @@ const { Math } = globalThis; // a look-up of the global for every call is slow w
 const LARGEST = 2 ** 20;
 
 const SMALLEST = 2 ** 10;
+
+/** Points of a single step at most, whose losses may reach far beyond the window. */
+const MOST_OF_A_STEP = 2 ** 22;
 
 export interface PrvAttempt {
   readonly composed: Composition;
@@ -67,7 +70,8 @@ export function prvGrid(attempt: PrvAttempt): PrvGrid {
   const perWidth = deviation(count, 1 / 12, logFailure, 1); // e / h, as far as can be known before
   const wanted = ((high - low) * perWidth) / aim + 2;
   const size = Math.min(most, Math.max(SMALLEST, 2 ** Math.ceil(Math.log2(wanted))));
-  const width = Math.max(aim / perWidth, (high - low) / (size - 2));
+  const farthest = Math.max(...steps.map((step) => spanOf(step, direction, logCut)));
+  const width = Math.max(aim / perWidth, (high - low) / (size - 2), farthest / MOST_OF_A_STEP);
   const terms = steps.map((step) => {
     const { log } = cumulantOf(once(step), direction, logCut).at(s);
     return { count: step.count, ...centredGrid(step, { direction, width, tilt: s, log, logCut }) };
