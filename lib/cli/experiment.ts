@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 
 import { raise } from '../errors';
-import { EXPERIMENT_NAMES, type ExperimentControl, runExperiment } from '../tasks/experiments';
+import { EXPERIMENT_NAMES, type ExperimentControl, ROW_IDS, runExperiment } from '../tasks/experiments';
 import type { RunEvent } from '../tasks/recommender';
 import { interruptible } from './interrupt';
 import { ProgressPrinter } from './progress';
 import { timestamp } from './timestamp';
-import { number } from './values';
+import { list, number, numbers } from './values';
 
 interface Flags {
   readonly quick?: boolean;
@@ -18,6 +18,8 @@ interface Flags {
   readonly data?: string;
   readonly out?: string;
   readonly seeds?: number;
+  readonly rows?: readonly string[];
+  readonly epsilons?: readonly number[];
   readonly resume?: boolean;
   readonly json?: boolean;
 }
@@ -31,6 +33,8 @@ export function experimentCommand(): Command {
     .option('--data <file>', 'MovieLens-1M or Amazon Games for tables and figures, a text for tinyshakespeare')
     .option('--out <dir>', 'folder for results.json and report.html (default: runs/<name>-<time>)')
     .option('--seeds <n>', 'runs of every cell (default: 5 for tables, else 1; quick: 1)', number)
+    .option('--rows <ids>', `tables: only these, by comma: ${ROW_IDS.join(', ')}`, list)
+    .option('--epsilons <list>', 'tables: only these budgets, by comma', numbers)
     .option('--resume', 'go on in --out: with the interrupted cell, then with those that are missing')
     .option('--json', 'last line on standard output: one JSON object')
     .addHelpText(
@@ -41,6 +45,7 @@ Examples:
   $ phantomgrad experiment paper-table-2 --quick
   $ phantomgrad experiment paper-table-2 --data ratings.dat --out table-2
   $ phantomgrad experiment paper-table-2 --data ratings.dat --out table-2 --resume
+  $ phantomgrad experiment paper-table-2 --data ratings.dat --rows vanilla,reAttention --epsilons 8 --seeds 3
   $ phantomgrad experiment paper-fig-8 --data ratings.dat
   $ phantomgrad experiment tinyshakespeare --small --data input.txt
 

@@ -80,6 +80,10 @@ function noteOf(event: Exclude<RunEvent, StepEvent | { kind: 'evaluation' }>): s
         `signal-to-noise ratio at most ${small(signalToNoise)}`
       );
     }
+    case 'accuracy': {
+      const { hit, ndcg } = event.excludingSeen;
+      return `Epoch ${event.epoch.toFixed(1)}: HIT@10 ${hit.toFixed(4)}, NDCG@10 ${ndcg.toFixed(4)} (not private)`;
+    }
     case 'resumed': {
       const lost = event.lostSteps === 0 ? '' : `; ${event.lostSteps} steps are lost and stay paid for`;
       return `Resumed after step ${event.step} of ${event.steps}${lost}`;

@@ -45,6 +45,7 @@ interface Flags {
   readonly out?: string;
   readonly resume?: string;
   readonly checkpointEvery?: number;
+  readonly evaluateEvery?: number;
   readonly recoverySteps?: number;
   readonly noise?: 'default' | 'strict';
   readonly includeSeen?: boolean;
@@ -129,6 +130,11 @@ export function trainRecommenderCommand(): Command {
       '--resume <dir|auto>',
       'go on with the run in a folder, with its options; auto: the one in --out, or else the newest that waits in runs, or else begin',
     )
+    .option(
+      '--evaluate-every <epochs>',
+      'measure accuracy while training, too; into metrics.jsonl, not private',
+      number,
+    )
     .option('--checkpoint-every <n>', 'steps between two saved states (default: a twentieth of all)', number)
     .option(
       '--recovery-steps <n>',
@@ -175,10 +181,11 @@ function said(command: Command): Flags {
 
 async function run(flags: Flags): Promise<void> {
   const progress = new ProgressPrinter();
-  const { checkpointEvery } = flags;
+  const { checkpointEvery, evaluateEvery } = flags;
   const control = {
     ...placeOf(flags),
     ...(checkpointEvery === undefined ? {} : { checkpointEvery }),
+    ...(evaluateEvery === undefined ? {} : { evaluateEvery }),
     onEvent: progress.show,
   };
   const { result, exitCode } = await interruptible(
@@ -203,6 +210,7 @@ function optionsOf({
   out: _out,
   resume: _resume,
   checkpointEvery: _every,
+  evaluateEvery: _measured,
   includeSeen: _seen,
   json: _json,
   config: _config,

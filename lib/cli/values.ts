@@ -16,3 +16,8 @@ export function list(text: string): string[] {
   if (ids.includes('')) throw new InvalidArgumentError(`must be ids separated by commas, got ${JSON.stringify(text)}.`);
   return ids;
 }
+
+/** A comma-separated list of numbers: `5,8`. */
+export function numbers(text: string): number[] {
+  return list(text).map(number);
+}

@@ -17,6 +17,10 @@ export interface ExperimentControl {
   readonly out: string;
   /** Runs of every cell, with the seeds 0, 1, …. Default 5, as in the paper, unless the experiment says otherwise; 1 for a quick run. */
   readonly seeds?: number;
+  /** Tables: rows to run, by id. Default all. */
+  readonly rows?: readonly string[];
+  /** Tables: budgets to run. Default all of the paper's. */
+  readonly epsilons?: readonly number[];
   /** A variant for CPUs, where the experiment has one. Default false. */
   readonly small?: boolean;
   /** Goes on in `out`: with the cell that was interrupted, then with those that are missing. Default false. */

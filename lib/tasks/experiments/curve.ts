@@ -1,7 +1,8 @@
-// The learning curve of a run, read from its metrics log: of a run that was interrupted and went on, too.
+// The learning curves of a run, read from its metrics log: of a run that was interrupted and went on, too.
 
 import { readFileSync } from 'node:fs';
 
+import type { Accuracy } from '../ranking';
 import type { Role } from '../recommender';
 
 const POINTS = 100;
@@ -14,6 +15,15 @@ interface StepLine {
   readonly loss: number | null;
 }
 
+interface AccuracyLine {
+  readonly step: number;
+  readonly epoch: number;
+  readonly hitAt10: number;
+  readonly ndcgAt10: number;
+  readonly hitAt10IncludingSeen: number;
+  readonly ndcgAt10IncludingSeen: number;
+}
+
 /**
  * Mean training loss over about a hundredth of the steps each, with the epoch at its end; not private.
  *
@@ -22,7 +32,7 @@ interface StepLine {
 export function lossCurve(path: string, role: Role = 'private'): [epoch: number, loss: number][] {
   const curve: [epoch: number, loss: number][] = [];
   let [sum, samples, shown] = [0, 0, 0];
-  for (const { step, steps, epoch, samples: count, loss } of stepsIn(path, role)) {
+  for (const { step, steps, epoch, samples: count, loss } of linesOf<StepLine>(path, 'step', role)) {
     if (loss !== null && count > 0) [sum, samples] = [sum + loss * count, samples + count];
     const due = Math.floor((step * POINTS) / steps);
     if (due === shown || samples === 0) continue;
@@ -32,15 +42,31 @@ export function lossCurve(path: string, role: Role = 'private'): [epoch: number,
   return curve;
 }
 
+/** NDCG@10 and HIT@10 of the held-out items, both conventions, as often as they were measured in training; not private. */
+export interface AccuracyPoint {
+  readonly epoch: number;
+  readonly excludingSeen: Accuracy;
+  readonly includingSeen: Accuracy;
+}
+
+/** @param path  metrics.jsonl of a run with `evaluateEvery`. */
+export function accuracyCurve(path: string, role: Role = 'private'): AccuracyPoint[] {
+  return linesOf<AccuracyLine>(path, 'accuracy', role).map((line) => ({
+    epoch: line.epoch,
+    excludingSeen: { hit: line.hitAt10, ndcg: line.ndcgAt10 },
+    includingSeen: { hit: line.hitAt10IncludingSeen, ndcg: line.ndcgAt10IncludingSeen },
+  }));
+}
+
 // Steps that a crash lost stand there before the line that says where the run went on.
-function stepsIn(path: string, role: Role): StepLine[] {
-  let steps: StepLine[] = [];
+function linesOf<L extends { readonly step: number }>(path: string, event: 'step' | 'accuracy', role: Role): L[] {
+  let lines: L[] = [];
   for (const text of readFileSync(path, 'utf8').split('\n')) {
     const line = parsed(text);
-    if (line?.event === 'resumed') steps = steps.filter(({ step }) => step <= (line as unknown as StepLine).step);
-    if (line?.event === 'step' && line.role === role) steps.push(line as unknown as StepLine);
+    if (line?.event === 'resumed') lines = lines.filter(({ step }) => step <= (line.step as number));
+    if (line?.event === event && line.role === role) lines.push(line as unknown as L);
   }
-  return steps;
+  return lines;
 }
 
 // The end of a process may have cut a line off.

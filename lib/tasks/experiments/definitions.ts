@@ -21,6 +21,8 @@ export const ROWS: readonly ExperimentRow[] = [
   { id: 'reAttention', name: 'Transformer, Re-Attention', options: { reAttention: true } },
 ];
 
+export const ROW_IDS: readonly RowId[] = ROWS.map(({ id }) => id);
+
 export const EPSILONS = [5, 8, 10] as const;
 
 export interface RankingExperiment {
@@ -82,11 +84,18 @@ export const QUICK: RecommenderOptions = {
   rowStep: false,
 };
 
+/** The accuracy tables. */
+export const RANKING_NAMES: readonly string[] = RANKING.map(({ name }) => name);
+
 export const EXPERIMENT_NAMES: readonly string[] = [
   'paper-table-1',
-  ...RANKING.map(({ name }) => name),
+  ...RANKING_NAMES,
+  'paper-fig-4',
+  'paper-fig-4-games',
   'paper-fig-6',
+  'paper-fig-7',
   'paper-fig-8',
+  'paper-fig-9',
   'paper-fig-10',
   'tinyshakespeare',
 ];

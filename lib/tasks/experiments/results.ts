@@ -1,8 +1,8 @@
 // What results.json of an accuracy table holds: its head, its cells, and the scorers that need no training.
 
-import type { Accuracy } from '../ranking';
 import type { RecommenderOptions } from '../recommender';
 import type { RowId } from './definitions';
+import type { TrainedCell, Yardsticks } from './recommender-cell';
 import type { Head } from './store';
 
 /** What must be the same for cells to belong to one table. */
@@ -18,30 +18,7 @@ export interface CellId {
   readonly seed: number;
 }
 
-/** What the ledger says was spent. */
-export interface CellPrivacy {
-  readonly epsilon: number;
-  readonly delta: number;
-  readonly noiseMultiplier: number;
-  readonly steps: number;
-  /** Paid for and not in the model, after the process was killed. */
-  readonly lostSteps: number;
-}
-
-export interface Cell extends CellId {
-  readonly excludingSeen: Accuracy;
-  readonly includingSeen: Accuracy;
-  readonly privacy: CellPrivacy;
-  /** Mean training loss over about a hundredth of the steps each, with the epoch at its end; not private. */
-  readonly losses: readonly (readonly [epoch: number, loss: number])[];
-  readonly secondsPerEpoch: number;
-  readonly finished: string;
-}
-
-/** Accuracies of the scorers that need no training, from the first cell. */
-export type Yardsticks = Readonly<
-  Record<string, { readonly excludingSeen: Accuracy; readonly includingSeen: Accuracy }>
->;
+export interface Cell extends CellId, TrainedCell {}
 
 export interface Results extends ResultsHead {
   readonly yardsticks: Yardsticks;

@@ -10,11 +10,13 @@ import { native } from '../../native';
 import { VERSION } from '../../version';
 import { refuseOccupied } from '../recommender/run-folder';
 import { activationVariances, varianceReport, varianceText } from './activation-variance';
-import { NOT_COVERED, rankingExperiment } from './definitions';
+import { NOT_COVERED, RANKING_NAMES, rankingExperiment } from './definitions';
 import type { ExperimentControl } from './cells';
 import { runFigure10 } from './figures/fig-10';
+import { runFigure4 } from './figures/fig-4';
 import { runFigure6 } from './figures/fig-6';
 import { runFigure8 } from './figures/fig-8';
+import { runGrid } from './figures/grid';
 import { runRankingExperiment } from './ranking';
 import { REPORT_FILE, RESULTS_FILE } from './store';
 import { rankingText, summarise } from './summary';
@@ -33,8 +35,12 @@ export interface ExperimentOutcome {
 }
 
 const FIGURES: Readonly<Record<string, (control: ExperimentControl) => Promise<ExperimentOutcome>>> = {
+  'paper-fig-4': (control) => runFigure4('paper-fig-4', control),
+  'paper-fig-4-games': (control) => runFigure4('paper-fig-4-games', control),
   'paper-fig-6': runFigure6,
+  'paper-fig-7': (control) => runGrid('paper-fig-7', control),
   'paper-fig-8': runFigure8,
+  'paper-fig-9': (control) => runGrid('paper-fig-9', control),
   'paper-fig-10': runFigure10,
 };
 
@@ -46,6 +52,13 @@ const FIGURES: Readonly<Record<string, (control: ExperimentControl) => Promise<E
  */
 export async function runExperiment(name: string, control: ExperimentControl): Promise<ExperimentOutcome> {
   const { small, ...rest } = control;
+  const isTable = RANKING_NAMES.includes(name);
+  if (!isTable && (rest.rows !== undefined || rest.epsilons !== undefined)) {
+    raise(
+      'ERR_INVALID_ARGUMENT',
+      `experiment ${name}: rows and epsilons are chosen for ${RANKING_NAMES.join(', ')} only.`,
+    );
+  }
   if (name === TEXT_EXPERIMENT) return runTextExperiment(control);
   const drawn = FIGURES[name];
   if (small === true)

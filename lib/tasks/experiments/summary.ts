@@ -3,7 +3,7 @@
 import { textTable } from '../../report/table';
 import { EPSILONS, type RankingExperiment, ROWS, type RowId } from './definitions';
 import type { PaperCell } from './paper-numbers';
-import type { Cell, Results } from './results';
+import type { Cell, Results, ResultsHead } from './results';
 
 export interface Statistic {
   readonly mean: number;
@@ -75,8 +75,8 @@ export function texts({ name, epsilon, epsilonSpent, seeds, paper, ...row }: Sum
     String(epsilon),
     epsilonSpent?.toFixed(3) ?? '',
     seeds === 0 ? '' : String(seeds),
-    ...[row.hit, row.ndcg, row.hitIncludingSeen, row.ndcgIncludingSeen].map(percent),
-    ...[paper.hit, paper.ndcg].map(([mean, spread]) => percent({ mean, spread })),
+    ...[row.hit, row.ndcg, row.hitIncludingSeen, row.ndcgIncludingSeen].map(statisticText),
+    ...[paper.hit, paper.ndcg].map(([mean, spread]) => statisticText({ mean, spread })),
   ];
 }
 
@@ -99,17 +99,27 @@ export function gainLines(results: Results): string[] {
     const gain = pairedGain(results, epsilon);
     if (gain === null) return [];
     return [
-      `Re-Attention minus vanilla at epsilon ${epsilon}, same seeds: HIT@10 ${percent(gain.hit)}, NDCG@10 ${percent(gain.ndcg)}`,
+      `Re-Attention minus vanilla at epsilon ${epsilon}, same seeds: HIT@10 ${statisticText(gain.hit)}, NDCG@10 ${statisticText(gain.ndcg)}`,
     ];
   });
 }
 
-export function settingsLine({ options, data }: Results): string {
+/** Data and settings; what is not among the options is left out, because the cells differ in it. */
+export function settingsLine({ options, data }: ResultsHead): string {
   const { epochs, batchSize, learningRate, weightDecay, dim, maxLength, dropout, delta } = options;
+  const settings = [
+    ['epochs', epochs],
+    ['batch', batchSize],
+    ['rate', learningRate],
+    ['weight decay', weightDecay],
+    ['dim', dim],
+    ['max length', maxLength],
+    ['dropout', dropout],
+    ['delta', delta?.toPrecision(3)],
+  ].flatMap(([name, value]) => (value === undefined ? [] : [`${name} ${value}`]));
   return (
     `${data.name}: ${data.users} users, ${data.items} items, ${data.actions} training actions. ` +
-    `Epochs ${epochs}, batch ${batchSize}, rate ${learningRate} (Adam, 20 % warm-up, linear decay), weight decay ${weightDecay}, ` +
-    `dim ${dim}, max length ${maxLength}, dropout ${dropout}, normalised gradients, delta ${delta?.toPrecision(3)}`
+    `Adam with 20 % warm-up and linear decay, normalised gradients; ${settings.join(', ')}`
   );
 }
 
@@ -134,7 +144,8 @@ export function rankingText(experiment: RankingExperiment, results: Results): st
   ].join('\n');
 }
 
-function percent(value: Statistic | null): string {
+/** Two digits, with the spread where there is one; empty for nothing. */
+export function statisticText(value: Statistic | null): string {
   if (value === null) return '';
   return value.spread === null ? value.mean.toFixed(2) : `${value.mean.toFixed(2)} ± ${value.spread.toFixed(2)}`;
 }

@@ -1,5 +1,7 @@
 // What a run tells its caller while it works: facts about data and plan, steps, evaluations.
 
+import type { Accuracy } from '../ranking';
+
 /** Which of the two models is trained. */
 export type Role = 'private' | 'plain';
 
@@ -31,6 +33,7 @@ export type RunEvent =
     }
   | { readonly kind: 'resumed'; readonly step: number; readonly steps: number; readonly lostSteps: number }
   | StepEvent
+  | AccuracyEvent
   | { readonly kind: 'evaluation'; readonly name: string; readonly done: number; readonly users: number }
   | { readonly kind: 'saved'; readonly folder: string };
 
@@ -50,6 +53,17 @@ export interface StepEvent {
   readonly skipped: number;
   /** Since the first step began. */
   readonly seconds: number;
+}
+
+/** In the middle of training, where that was asked for. Computed from private data without noise: not covered by ε. */
+export interface AccuracyEvent {
+  readonly kind: 'accuracy';
+  readonly role: Role;
+  readonly step: number;
+  readonly epoch: number;
+  /** HIT@10 and NDCG@10 over all held-out items. */
+  readonly excludingSeen: Accuracy;
+  readonly includingSeen: Accuracy;
 }
 
 export type OnEvent = (event: RunEvent) => void;

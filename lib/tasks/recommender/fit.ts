@@ -17,6 +17,8 @@ export interface FitOptions {
   readonly learningRate: number;
   readonly weightDecay: number;
   readonly onStep: (event: StepEvent) => void;
+  /** Called after a step that ends another `every` epochs, and after the last one. Its time is not training time. */
+  readonly evaluation?: { readonly every: number; readonly run: (step: number, epoch: number) => void };
   /** Ends training after the logical step at hand. */
   readonly signal?: AbortSignal;
   /** Called when the engine is attached: goes on where a checkpoint says, and keeps the run in it. */
@@ -48,7 +50,7 @@ export async function fit(
   train: SequenceDataset,
   options: FitOptions,
 ): Promise<Fitted> {
-  const { role, steps, epochs, learningRate, weightDecay, onStep, signal, checkpoint } = options;
+  const { role, steps, epochs, learningRate, weightDecay, onStep, evaluation, signal, checkpoint } = options;
   const schedule = linearWarmupDecay({ steps });
   const adamOptimizer = adam(model.parameters(), { lr: learningRate * schedule(0), weightDecay });
   const optimizer = engine.attach(adamOptimizer);
@@ -82,6 +84,11 @@ export async function fit(
         skipped: engine instanceof PrivacyEngine ? (engine.trainingStats()?.notFinite ?? 0) : 0,
         seconds: seconds(),
       });
+      if (evaluation !== undefined && evaluationIsDue(step, steps, epochs / evaluation.every)) {
+        const paused = performance.now();
+        evaluation.run(step, (step * epochs) / steps);
+        began += performance.now() - paused;
+      }
       [lossSum, samples] = [0, 0];
       optimizer.lr = learningRate * schedule(step);
       // Signals are only delivered between two turns of the event loop.
@@ -95,4 +102,10 @@ export async function fit(
   }
   const epochsDone = ((engine.steps - from) * epochs) / steps;
   return { interrupted: engine.remainingSteps > 0, secondsPerEpoch: epochsDone === 0 ? 0 : seconds() / epochsDone };
+}
+
+// `times` in all, as evenly as whole steps allow.
+function evaluationIsDue(step: number, steps: number, times: number): boolean {
+  const passed = (at: number): number => Math.floor((at / steps) * times + 1e-9);
+  return step === steps || passed(step) > passed(step - 1);
 }

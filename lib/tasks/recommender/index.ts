@@ -2,7 +2,7 @@
 
 export { type Row, type RowName } from './compare';
 export { canResume } from './keeping';
-export type { OnEvent, Role, RunEvent, StepEvent } from './events';
+export type { AccuracyEvent, OnEvent, Role, RunEvent, StepEvent } from './events';
 export { defaultBatchSize, defaultLearningRate, DEFAULTS, type RecommenderOptions } from './options';
 export { type Recommendation, Recommender } from './recommender';
 export type { RunConfig } from './run-config';

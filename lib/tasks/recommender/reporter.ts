@@ -1,9 +1,9 @@
 // Where the facts of a run go: to the caller as events, and to metrics.jsonl where there is a run folder.
 
 import type { PrivacySpent } from '../../privacy';
-import type { MetricsLog } from '../../report/metrics-log';
+import type { MetricsLine, MetricsLog } from '../../report/metrics-log';
 import type { Row } from './compare';
-import type { OnEvent, StepEvent } from './events';
+import type { AccuracyEvent, OnEvent, StepEvent } from './events';
 
 const NOTE =
   'Losses, samples and accuracies are computed from private data without noise. No epsilon covers them: do not publish this file.';
@@ -29,6 +29,11 @@ export class Reporter {
     this.tell({ kind: 'warning', message });
   };
 
+  readonly evaluated = ({ kind, excludingSeen, includingSeen, ...rest }: AccuracyEvent): void => {
+    this.log?.write({ event: kind, ...rest, ...columns({ ...excludingSeen, includingSeen }) });
+    this.tell({ kind, excludingSeen, includingSeen, ...rest });
+  };
+
   /** A log that goes on: steps after this one that stand before this line were lost. */
   resumed(step: number, steps: number, lostSteps: number): void {
     this.log?.write({ event: 'resumed', step, lostSteps });
@@ -40,15 +45,15 @@ export class Reporter {
   }
 
   accuracy(rows: readonly Row[]): void {
-    for (const { name, hit, ndcg, includingSeen } of rows) {
-      this.log?.write({
-        event: 'accuracy',
-        scorer: name,
-        hitAt10: hit,
-        ndcgAt10: ndcg,
-        hitAt10IncludingSeen: includingSeen.hit,
-        ndcgAt10IncludingSeen: includingSeen.ndcg,
-      });
-    }
+    for (const row of rows) this.log?.write({ event: 'accuracy', scorer: row.name, ...columns(row) });
   }
+}
+
+function columns({ hit, ndcg, includingSeen }: Omit<Row, 'name'>): MetricsLine {
+  return {
+    hitAt10: hit,
+    ndcgAt10: ndcg,
+    hitAt10IncludingSeen: includingSeen.hit,
+    ndcgAt10IncludingSeen: includingSeen.ndcg,
+  };
 }

@@ -2,6 +2,7 @@
 
 import { join } from 'node:path';
 
+import * as check from '../../check';
 import { native } from '../../native';
 import { type Checkpoint, PlainEngine, type PrivacySpent, privacyStatement } from '../../privacy';
 import { MetricsLog } from '../../report/metrics-log';
@@ -31,6 +32,8 @@ export interface RunControl {
   readonly resume?: boolean | 'auto';
   /** Steps between two saved states. Default: a twentieth of the planned ones. */
   readonly checkpointEvery?: number;
+  /** Epochs between two measurements of the private model's accuracy while it trains; by default it is measured at the end only. No ε covers it. */
+  readonly evaluateEvery?: number;
   readonly onEvent?: OnEvent;
   /** Ends the run after the step at hand; what was trained so far is saved with what it cost. */
   readonly signal?: AbortSignal;
@@ -59,8 +62,9 @@ export interface RecommenderReport {
  */
 export async function trainRecommender(
   options: RecommenderOptions = {},
-  { out, resume = false, checkpointEvery, onEvent = () => undefined, signal }: RunControl = {},
+  { out, resume = false, checkpointEvery, evaluateEvery, onEvent = () => undefined, signal }: RunControl = {},
 ): Promise<RecommenderReport> {
+  if (evaluateEvery !== undefined) check.positive('train recommender', { evaluateEvery });
   const keeping = keepIn(out, resume, checkpointEvery);
   const wanted = keeping?.going === true ? { ...storedOptions(keeping), ...given(options) } : options;
   const resolved = resolveOptions(wanted);
@@ -77,7 +81,7 @@ export async function trainRecommender(
       if (!keeping.going) await makeRunFolder(keeping.out);
       log = new MetricsLog(join(keeping.out, RUN_FILES.metrics), { append: keeping.going });
     }
-    return await run(job, keeping, wanted, new Reporter(log, onEvent), signal);
+    return await run(job, keeping, wanted, new Reporter(log, onEvent), evaluateEvery, signal);
   } finally {
     log?.close();
     job.engine.close();
@@ -90,6 +94,7 @@ async function run(
   keeping: Keeping | null,
   wanted: RecommenderOptions,
   reporter: Reporter,
+  evaluateEvery?: number,
   signal?: AbortSignal,
 ): Promise<RecommenderReport> {
   const { options, histories, split, model, engine } = job;
@@ -100,9 +105,14 @@ async function run(
     if (checkpoint.resumedAt !== null) reporter.resumed(engine.steps, job.steps, engine.lostSteps);
     return checkpoint;
   };
+  const evaluated = (step: number, epoch: number): void => {
+    const { hit, ndcg, includingSeen } = measure('private', model, split.test, reporter.tell);
+    reporter.evaluated({ kind: 'accuracy', role: 'private', step, epoch, excludingSeen: { hit, ndcg }, includingSeen });
+  };
   const { interrupted, secondsPerEpoch } = await fit(model, engine, split.train, {
     ...fitOptions(job, 'private', reporter, signal),
     ...(keeping === null ? {} : { checkpoint: open }),
+    ...(evaluateEvery === undefined ? {} : { evaluation: { every: evaluateEvery, run: evaluated } }),
   });
   const privacy = engine.privacySpent();
   reporter.spent(privacy);

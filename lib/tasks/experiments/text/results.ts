@@ -1,6 +1,6 @@
 // What results.json of the language-model experiment holds.
 
-import type { CellPrivacy } from '../results';
+import type { CellPrivacy } from '../recommender-cell';
 import type { Head } from '../store';
 import type { TextRow, TextSettings } from './settings';
 

@@ -24,7 +24,7 @@ import { histogramNoise } from '../../recommender/options';
 import { Reporter } from '../../recommender/reporter';
 import type { ExperimentControl } from '../cells';
 import { lossCurve } from '../curve';
-import { cellPrivacy } from '../ranking';
+import { cellPrivacy } from '../recommender-cell';
 import type { TextCell } from './results';
 import type { TextRow, TextSettings } from './settings';
 

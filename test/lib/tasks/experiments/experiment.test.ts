@@ -70,6 +70,14 @@ test('an interrupted experiment goes on with the cells that are missing, and rep
   }
 });
 
+test('rows and budgets that were chosen are the ones that run', async () => {
+  const control = { out: join(home, 'chosen'), quick: true, rows: ['reAttention', 'vanilla'], epsilons: [8] };
+  const { planned, rows } = await runExperiment('paper-table-2', control);
+  expect(planned).toBe(2);
+  const run = (rows as readonly { row: string; epsilon: number; seeds: number }[]).filter(({ seeds }) => seeds > 0);
+  expect(run).toMatchObject([{ row: 'vanilla', epsilon: 8 }, { row: 'reAttention', epsilon: 8 }]); // prettier-ignore
+});
+
 test('the curve of a run that lost steps and went on holds every step once', () => {
   const log = join(home, 'metrics.jsonl');
   const step = (k: number, loss: number | null, role = 'private'): object => ({
@@ -93,6 +101,10 @@ const refusals: [string, string, object, string, RegExp][] = [
   ['data in a quick run', 'paper-table-2', { data: logFile(), quick: true }, 'ERR_INVALID_ARGUMENT', /--data/],
   ['no seeds', 'paper-table-2', { quick: true, seeds: 0 }, 'ERR_INVALID_ARGUMENT', /seeds/],
   ['data for table 1', 'paper-table-1', { data: logFile() }, 'ERR_INVALID_ARGUMENT', /trains nothing/],
+  ['an unknown row', 'paper-table-2', { quick: true, rows: ['gpt'] }, 'ERR_INVALID_ARGUMENT', /gpt.*vanilla/],
+  ['no rows', 'paper-table-2', { quick: true, rows: [] }, 'ERR_INVALID_ARGUMENT', /row/],
+  ['another budget', 'paper-table-2', { quick: true, epsilons: [3] }, 'ERR_INVALID_ARGUMENT', /5, 8, 10/],
+  ['rows of a figure', 'paper-fig-6', { quick: true, rows: ['gru'] }, 'ERR_INVALID_ARGUMENT', /table/],
   ['resuming nothing', 'paper-table-2', { quick: true, resume: true }, 'ERR_RUN_FOLDER', /no experiment/],
 ];
 

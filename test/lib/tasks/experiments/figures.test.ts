@@ -114,6 +114,32 @@ test('figure 6 and figure 10 run on made-up histories and report in one well-for
   expect(entries(ten)).toEqual(['report.html', 'results.json']);
 });
 
+test('figure 4 has a curve a model and budget, up to the last epoch', async () => {
+  const out = join(home, 'four');
+  const { cells, rows, text } = await runExperiment('paper-fig-4', { out, quick: true });
+  expect(cells).toBe(4);
+  for (const { accuracies } of rows as { accuracies: { epoch: number }[] }[]) {
+    expect(accuracies.map(({ epoch }) => epoch)).toEqual([0.01, 0.02]); // two steps
+  }
+  expect(text).toMatch(/Re-Attention, epsilon 10/);
+  const [ndcg, hit] = all(parseMarkup(html(out)), 'svg');
+  for (const chart of [ndcg, hit]) expect(all(chart!, 'polyline')).toHaveLength(4);
+  offline(html(out));
+  expect(entries(out)).toEqual(['report.html', 'results.json']);
+});
+
+test.each([
+  ['paper-fig-7', ['shared', 'apart', 'half']],
+  ['paper-fig-9', ['vanilla', 'reAttention']],
+])('%s has a map a model, and a cell a point', async (name, models) => {
+  const out = join(home, name);
+  const { cells, rows } = await runExperiment(name, { out, quick: true });
+  expect(cells).toBe(models.length);
+  expect(rows).toMatchObject(models.map((model) => ({ model, learningRate: 0.003, batchSize: 20 })));
+  expect(all(parseMarkup(html(out)), 'svg')).toHaveLength(models.length);
+  offline(html(out));
+});
+
 test('too few users for a batch, data in a quick run and seeds for a count are refused before anything is written', async () => {
   const out = join(home, 'refused');
   const file = join(home, 'few.csv');

@@ -1,0 +1,47 @@
+// The histories that an experiment's cells train on, and what results.json says of them.
+
+import { raise } from '../../errors';
+import { VERSION } from '../../version';
+import type { RecommenderOptions } from '../recommender';
+import { loadHistories } from '../recommender/data';
+import { resolveOptions } from '../recommender/options';
+import type { ExperimentControl } from './cells';
+import { QUICK, type RankingExperiment } from './definitions';
+import type { ResultsHead } from './results';
+
+export interface RankingData {
+  readonly head: ResultsHead;
+  /** Of every cell: those of the head, and the file. */
+  readonly options: RecommenderOptions;
+}
+
+/**
+ * Reads the data once, to know N: δ is 1/N.
+ *
+ * @param name  Of the experiment or figure. @param settings  Whose data and options it takes, unless the run is a quick one.
+ * @throws ERR_INVALID_ARGUMENT for data in a quick run, or none in a full one; ERR_DATA_FORMAT.
+ */
+export async function rankingData(
+  name: string,
+  settings: RankingExperiment,
+  { data, quick = false }: Pick<ExperimentControl, 'data' | 'quick'>,
+): Promise<RankingData> {
+  if (quick && data !== undefined) {
+    raise('ERR_INVALID_ARGUMENT', `experiment ${name}: a quick run takes made-up histories, not --data.`);
+  }
+  if (!quick && data === undefined) {
+    raise(
+      'ERR_INVALID_ARGUMENT',
+      `experiment ${name}: needs ${settings.data.name}; name its file with --data, or try --quick on made-up histories.`,
+    );
+  }
+  const file = data === undefined ? {} : { data };
+  const shared = quick ? QUICK : settings.options;
+  const { interactions, source } = await loadHistories(resolveOptions({ ...shared, ...file }));
+  const { users, itemCount: items } = interactions;
+  const { actions } = interactions.split().train;
+  const options = { ...shared, delta: 1 / users };
+  const title = source.kind === 'file' ? source.name : 'made-up histories';
+  const head = { experiment: name, quick, phantomgrad: VERSION, data: { name: title, users, items, actions }, options };
+  return { head, options: { ...options, ...file } };
+}
