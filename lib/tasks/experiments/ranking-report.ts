@@ -2,7 +2,7 @@
 
 import { figure, heading, list, page, paragraph, table } from '../../report/html';
 import { lineChart } from '../../report/line-chart';
-import { DEPARTURES, EPSILONS, NOT_COVERED, type RankingExperiment, ROWS } from './definitions';
+import { DEPARTURES, EPSILONS, NOT_COVERED, QUICK_REMARK, type RankingExperiment, ROWS } from './definitions';
 import type { Results } from './results';
 import { dataRemark, gainLines, HEADER, settingsLine, summarise, texts } from './summary';
 
@@ -15,7 +15,7 @@ export function rankingReport(experiment: RankingExperiment, results: Results): 
       `HIT@10 and NDCG@10 in per cent, all items ranked, mean ± spread (standard deviation) over seeds. An empty cell was not run. ` +
         `Items of the history are left out of the ranking, or ranked too («incl. seen»). The paper's numbers stand in the last columns.`,
     ),
-    ...(results.quick ? [paragraph('A quick run: it shows that everything works, not how accurate anything is.')] : []),
+    ...(results.quick ? [paragraph(QUICK_REMARK)] : []),
     ...(remark === null ? [] : [paragraph(remark)]),
     table(HEADER, rows.map(texts)),
     ...(results.cells.length === 0 ? [paragraph(none)] : gainLines(results).map(paragraph)),

@@ -1,7 +1,7 @@
 // From cells to a table: mean and spread over seeds, beside the paper's numbers.
 
 import { textTable } from '../../report/table';
-import { EPSILONS, type RankingExperiment, ROWS, type RowId } from './definitions';
+import { EPSILONS, QUICK_REMARK, type RankingExperiment, ROWS, type RowId } from './definitions';
 import type { PaperCell } from './paper-numbers';
 import type { Cell, Results, ResultsHead } from './results';
 
@@ -140,7 +140,7 @@ export function rankingText(experiment: RankingExperiment, results: Results): st
     ...gainLines(results),
     settingsLine(results),
     ...(remark === null ? [] : [remark]),
-    ...(results.quick ? ['A quick run: it shows that everything works, not how accurate anything is.'] : []),
+    ...(results.quick ? [QUICK_REMARK] : []),
   ].join('\n');
 }
 

@@ -8,7 +8,7 @@ import { textTable } from '../../../report/table';
 import type { Accuracy } from '../../ranking';
 import { type ExperimentControl, type PlannedCell, runCells } from '../cells';
 import type { AccuracyPoint } from '../curve';
-import { DEPARTURES, NOT_COVERED, rankingExperiment, ROWS } from '../definitions';
+import { DEPARTURES, NOT_COVERED, QUICK_REMARK, rankingExperiment } from '../definitions';
 import { rankingData } from '../ranking-data';
 import { trainCell } from '../recommender-cell';
 import type { Cell, Results } from '../results';
@@ -23,7 +23,11 @@ export const CONVERGENCE: Readonly<Record<string, { readonly title: string; read
 };
 
 const EPSILONS = [5, 10] as const;
-const LINES = ROWS.filter(({ id }) => id === 'vanilla' || id === 'reAttention');
+// Names that fit a legend.
+const LINES = [
+  { id: 'vanilla', name: 'vanilla', options: { reAttention: false } },
+  { id: 'reAttention', name: 'Re-Attention', options: { reAttention: true } },
+] as const;
 const EVERY = 5;
 const QUICK_EVERY = 0.01; // of the fiftieth of an epoch that a quick run has
 
@@ -55,7 +59,12 @@ export async function runFigure4(name: string, control: ExperimentControl): Prom
   const interrupted = await runCells(store, plan, (results) => report(title, results), control);
   const { results } = store;
   return {
-    text: [`${title}; NDCG@10 in per cent without seen items`, '', textTable(...tableOf(results, 'ndcg'))].join('\n'),
+    text: [
+      `${title}; NDCG@10 in per cent without seen items`,
+      '',
+      textTable(...tableOf(results, 'ndcg')),
+      ...(quick ? ['', QUICK_REMARK] : []),
+    ].join('\n'),
     rows: results.cells.map(({ row, epsilon, seed, accuracies }) => ({ row, epsilon, seed, accuracies })),
     ...{ cells: results.cells.length, planned: plan.length, interrupted, notCovered: NOT_COVERED },
   };
@@ -89,7 +98,7 @@ function tableOf(results: Results, metric: Metric): [header: string[], rows: str
   const lines = linesOf(results);
   const epochs = lines[0]?.points.map(({ epoch }) => epoch) ?? [];
   const rows = epochs.map((epoch, k) => [
-    epoch.toFixed(1),
+    String(Number(epoch.toPrecision(3))),
     ...lines.map(({ points }) =>
       statisticText(statistic(points[k]?.values.map((value) => 100 * value.excludingSeen[metric]) ?? [])),
     ),
@@ -113,7 +122,7 @@ function report(title: string, results: Results): string {
       'Accuracy on the held-out items while the model trains: per cent, all items ranked without those of the history, mean (and spread) over ' +
         'seeds. No epsilon covers it. The paper draws these curves and prints no numbers of them.',
     ),
-    ...(results.quick ? [paragraph('A quick run: it shows that everything works, not how accurate anything is.')] : []),
+    ...(results.quick ? [paragraph(QUICK_REMARK)] : []),
     ...(['ndcg', 'hit'] as const).flatMap((metric) => [
       heading(2, TITLES[metric]),
       figure(lineChart(seriesOf(results, metric), { x: 'epoch', y: `${TITLES[metric]}, %` }), 'mean over seeds'),

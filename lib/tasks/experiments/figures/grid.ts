@@ -7,7 +7,7 @@ import { heatMap } from '../../../report/heat-map';
 import { textTable } from '../../../report/table';
 import type { RecommenderOptions } from '../../recommender';
 import { type ExperimentControl, type PlannedCell, runCells } from '../cells';
-import { DEPARTURES, NOT_COVERED, rankingExperiment } from '../definitions';
+import { DEPARTURES, GRID_NOT_COVERED, QUICK_REMARK, rankingExperiment } from '../definitions';
 import { rankingData } from '../ranking-data';
 import { trainCell, type TrainedCell, type Yardsticks } from '../recommender-cell';
 import type { ResultsHead } from '../results';
@@ -111,11 +111,15 @@ export async function runGrid(name: string, control: ExperimentControl): Promise
   const { cells } = store.results;
   const maps = grid.models.map(({ id, name: model }) => [model, textTable(...tableOf(cells, id, quick))].join('\n'));
   return {
-    text: [`${grid.title}, epsilon ${grid.epsilon}; NDCG@10 in per cent without seen items`, ...maps].join('\n\n'),
+    text: [
+      `${grid.title}, epsilon ${grid.epsilon}; NDCG@10 in per cent without seen items`,
+      ...maps,
+      ...(quick ? [QUICK_REMARK] : []),
+    ].join('\n\n'),
     rows: cells.map(({ model, learningRate, batchSize, seed, excludingSeen, includingSeen }) => ({
       ...{ model, learningRate, batchSize, seed, excludingSeen, includingSeen },
     })),
-    ...{ cells: cells.length, planned: plan.length, interrupted, notCovered: NOT_COVERED },
+    ...{ cells: cells.length, planned: plan.length, interrupted, notCovered: GRID_NOT_COVERED },
   };
 }
 
@@ -152,20 +156,19 @@ function report(grid: Grid, results: GridResults): string {
   return page(`phantomgrad: ${grid.title}`, [
     paragraph(
       `NDCG@10 in per cent at epsilon ${grid.epsilon}, all items ranked without those of the history, mean (and spread) over seeds. A row of a ` +
-        `map is a batch size, a column a learning rate, as in its table; the darkest square of all maps is ${best.toFixed(2)} %, what was not run is white. ` +
-        'Choosing the best point on test data, as the paper does, is paid for by no epsilon.',
+        `map is a batch size, a column a learning rate, as in its table; the darkest square of all maps is ${best.toFixed(2)} %, what was not run is white.`,
     ),
     paragraph(grid.remark),
-    ...(quick ? [paragraph('A quick run: it shows that everything works, not how accurate anything is.')] : []),
+    ...(quick ? [paragraph(QUICK_REMARK)] : []),
     ...grid.models.flatMap(({ id, name }) => [
       heading(2, name),
-      figure(heatMap(shades(id)), name),
+      figure(heatMap(shades(id)), 'NDCG@10 by batch size and rate'),
       table(...tableOf(cells, id, quick)),
     ]),
     heading(2, 'Settings'),
     paragraph(`${settingsLine({ ...results, options: common })}. phantomgrad ${results.phantomgrad}.`),
     heading(2, 'What epsilon does not cover'),
-    list(NOT_COVERED),
+    list(GRID_NOT_COVERED),
     heading(2, 'Where this is not the paper'),
     list(DEPARTURES),
   ]);
