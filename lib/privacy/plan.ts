@@ -5,14 +5,14 @@ import { raise } from '../errors';
 import { publicGrid } from '../optim';
 import { calibrateNoise } from './accounting/calibrate';
 import type { Accountant } from './accounting/accountant';
-import { type DpEvent, NEIGHBOURS, type Neighbours } from './accounting/events';
+import { checkEvent, type DpEvent, NEIGHBOURS, type Neighbours } from './accounting/events';
 import { pld } from './accounting/pld';
 import { type Clip, isAdaptive } from './clip';
 import { checkFrequencies, type Frequencies, frequencyEvent } from './frequencies';
 import { checkRowSteps, type RowSteps } from './row-steps';
 import type { Sampler } from './sampling';
 import { checkScales, type GradientScales } from './scales';
-import { type NoiseLevel } from './strict-noise';
+import { type NoiseLevel, strictDistance } from './strict-noise';
 
 export interface PlanOptions {
   /** N, number of records: a public constant. */
@@ -94,11 +94,12 @@ export function defaultDelta(records: number): number {
 /**
  * Makes a plan; with a target, σ is the smallest whose own accounting stays within it.
  *
+ * @param parameters  Number of trained weights: what the strict level of noise costs depends on it.
  * @throws ERR_INVALID_ARGUMENT for contradictory or impossible settings (ε ≤ 0, δ ≥ 1, batch larger than the data …).
  * @throws ERR_PRIVACY_TARGET when no noise reaches the target.
  * @throws ERR_ACCOUNTING when the accountant has no sound value for what the sampler and the frequencies release together.
  */
-export function makePlan(options: PlanOptions): DpPlan {
+export function makePlan(options: PlanOptions, parameters = 0): DpPlan {
   const { records, sampler, clip, target, accountant = pld(), recoverySteps = 0 } = options;
   check.integer('PrivacyEngine', { records }, 1);
   check.integer('PrivacyEngine', { recoverySteps });
@@ -109,14 +110,18 @@ export function makePlan(options: PlanOptions): DpPlan {
   const frequencies = options.frequencies === undefined ? null : checkFrequencies(options.frequencies);
   const scales = options.scales === undefined ? null : checkScales(options.scales);
   const rowSteps = options.rowSteps === undefined ? null : checkRowSteps(options.rowSteps);
-  const noiseMultiplier = plannedNoise(options, neighbours, steps + recoverySteps, delta, accountant);
+  const distance = options.noise === 'strict' ? strictDistance(parameters) : 0;
+  const eventOf = (sigma: number, count: number): DpEvent =>
+    checkEvent({ ...sampler.event(sigma, records, count, neighbours), distance });
+  const all = (sigma: number): DpEvent => eventOf(sigma, steps + recoverySteps);
+  const noiseMultiplier = plannedNoise(options, neighbours, all, delta, accountant);
   if (clip.maxGradNorm === Infinity && noiseMultiplier > 0) {
     raise('ERR_INVALID_ARGUMENT', 'PrivacyEngine: maxGradNorm must be finite when there is noise.');
   }
   const noise = plannedLevel(options, noiseMultiplier);
   const split = splitNoise(clip, noiseMultiplier, sampler.batchSize);
   checkGrids(clip, split);
-  const event = noiseMultiplier === 0 ? null : sampler.event(noiseMultiplier, records, 1, neighbours);
+  const event = noiseMultiplier === 0 ? null : eventOf(noiseMultiplier, 1);
   checkAccountable(event, frequencies, neighbours, accountant, delta);
   return Object.freeze({
     records,
@@ -234,11 +239,11 @@ function plannedSteps({ records, epochs, steps, sampler }: PlanOptions): number 
 function plannedNoise(
   options: PlanOptions,
   neighbours: Neighbours,
-  steps: number,
+  event: (sigma: number) => DpEvent,
   delta: number,
   accountant: Accountant,
 ): number {
-  const { target, noiseMultiplier, sampler, records } = options;
+  const { target, noiseMultiplier } = options;
   if ((target === undefined) === (noiseMultiplier === undefined)) {
     return raise('ERR_INVALID_ARGUMENT', 'PrivacyEngine: give either target or noiseMultiplier.');
   }
@@ -258,7 +263,7 @@ function plannedNoise(
   return calibrateNoise({
     targetEpsilon: epsilon,
     targetDelta: delta,
-    event: (sigma) => sampler.event(sigma, records, steps, neighbours),
+    event,
     accountant,
     events: other === null ? [] : [other],
   }).noiseMultiplier;

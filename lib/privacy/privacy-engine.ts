@@ -18,7 +18,7 @@ import { type DpPlan, makePlan, type PlanOptions } from './plan';
 import { insecureRandom, secureRandom } from './sampling';
 import { warnOfDrowning } from './signal-to-noise';
 import { StepEngine } from './step-engine';
-import { type StrictGrid, StrictSum } from './strict-noise';
+import { strictDistance, type StrictGrid, StrictSum } from './strict-noise';
 import { trainable } from './trainable';
 import { StatsCollector, type TrainingStats } from './training-stats';
 
@@ -80,7 +80,7 @@ export class PrivacyEngine extends StepEngine {
    */
   constructor(model: TrainableModel, options: PrivacyEngineOptions) {
     const { insecureSeed, performance = {}, attributionCheck = true } = options;
-    const plan = makePlan(options);
+    const plan = makePlan(options, options.noise === 'strict' ? weightsIn([...trainable(model).values()]) : 0);
     const random = insecureSeed === undefined ? secureRandom() : insecureRandom(insecureSeed);
     super(model, plan.sampler, plan.records, plan.steps, random, performance, attributionCheck);
     this.plan = plan;
@@ -102,12 +102,19 @@ export class PrivacyEngine extends StepEngine {
    */
   override attach<O extends Optimizer>(optimizer: O): Attached<O> {
     this.#error.tell();
-    const parameters = optimizer.parameters.reduce((sum, { numel }) => sum + numel, 0);
+    const parameters = weightsIn(optimizer.parameters);
     const { noise, noiseMultiplier, clip } = this.plan;
     if (noise === 'strict' && optimizer.settings.noiseFloor !== undefined) {
       raise(
         'ERR_INVALID_ARGUMENT',
         'attach: noiseCorrection knows the default level of the noise only. Leave one of them out.',
+      );
+    }
+    if (noise === 'strict' && strictDistance(parameters) > (this.plan.event?.distance ?? 0)) {
+      raise(
+        'ERR_INVALID_ARGUMENT',
+        `attach: the plan of strict noise was made for fewer weights than the ${parameters} that are trained now. Make the engine when the ` +
+          'model is as it will be trained.',
       );
     }
     const strict = noise === 'strict' ? new StrictSum(noiseMultiplier, clip.maxGradNorm, parameters) : null;
@@ -351,6 +358,8 @@ function checkApart(whole: readonly boolean[], bounds: Float64Array): void {
       'is called with a rowBudget of 1.',
   );
 }
+
+const weightsIn = (parameters: readonly { readonly numel: number }[]): number => parameters.reduce((sum, { numel }) => sum + numel, 0);
 
 let warned = false;
 

@@ -20,6 +20,8 @@ interface Release {
   readonly count: number;
   /** Absent: `addRemove`. */
   readonly neighbours?: Neighbours;
+  /** Each release is within this total variation of the one described, whatever the data; its cost is added to δ. Absent: 0. */
+  readonly distance?: number;
 }
 
 /** `count` releases of a sum of sensitivity 1 with Gaussian noise of standard deviation `noiseMultiplier`. */
@@ -135,10 +137,11 @@ export function checkEvent<E extends DpEvent>(event: E): E {
   if (typeof event !== 'object' || event === null) {
     return raise('ERR_INVALID_ARGUMENT', `event: must be an object, got ${String(event)}.`);
   }
-  const { kind, noiseMultiplier, count } = event;
+  const { kind, noiseMultiplier, count, distance = 0 } = event;
   check.oneOf('event', { kind }, Object.keys(KINDS) as DpEvent['kind'][]);
   check.positive('event', { noiseMultiplier });
   check.integer('event', { count });
+  check.notNegative('event', { distance });
   const neighbours = neighboursOf(event);
   check.oneOf('event', { neighbours }, NEIGHBOURS);
   const { fields, neighbours: sound } = KINDS[kind];
@@ -151,7 +154,8 @@ export function checkEvent<E extends DpEvent>(event: E): E {
   const values = event as unknown as Readonly<Record<string, number>>;
   const own = Object.fromEntries(fields.map((field) => [field, checkField(field, values[field] as number)]));
   const relation = neighbours === 'addRemove' ? {} : { neighbours };
-  return Object.freeze({ kind, ...own, noiseMultiplier, count, ...relation }) as E;
+  const apart = distance === 0 ? {} : { distance };
+  return Object.freeze({ kind, ...own, noiseMultiplier, count, ...relation, ...apart }) as E;
 }
 
 function checkField(field: string, value: number): number {
@@ -167,6 +171,7 @@ function checkField(field: string, value: number): number {
 /** True when two events differ in nothing but their count. */
 export function sameMechanism(a: DpEvent, b: DpEvent): boolean {
   if (a.kind !== b.kind || a.noiseMultiplier !== b.noiseMultiplier || neighboursOf(a) !== neighboursOf(b)) return false;
+  if ((a.distance ?? 0) !== (b.distance ?? 0)) return false;
   const [left, right] = [a, b] as unknown as Readonly<Record<string, number>>[];
   return KINDS[a.kind].fields.every((field) => left![field] === right![field]);
 }

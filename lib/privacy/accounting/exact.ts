@@ -10,6 +10,7 @@ import { type Accountant, checkDelta, checkEpsilon, finite } from './accountant'
 import { Contour, giveUp } from './contour';
 import { bestTilt, bestTiltAt, cumulantOf, type Direction, DIRECTIONS, largestLoss, logPeak } from './cumulant';
 import { type Composition, composition, isEmpty } from './composition';
+import { allowingDistance } from './distance';
 import { gaussianEpsilon, gaussianLogDelta } from './gaussian';
 import { increasingRoot } from './root';
 import { oneStepEpsilon, oneStepLogDelta } from './step';
@@ -24,7 +25,7 @@ const LEAST_NOISE = 0.05;
  *   noise multipliers below 0.05).
  */
 export function exact(): Accountant {
-  return {
+  return allowingDistance({
     name: 'exact',
     epsilon(events, delta) {
       checkDelta('exact.epsilon', delta);
@@ -38,7 +39,7 @@ export function exact(): Accountant {
       const values = DIRECTIONS.map((direction) => Math.exp(exactLogDelta(composed, direction, epsilon)));
       return finite('exact.delta', Math.min(1, Math.max(...values)));
     },
-  };
+  });
 }
 
 /** True where a closed form answers: nothing but Gaussians, or a single sampled step. */

@@ -10,6 +10,7 @@ import { type Accountant, checkDelta, checkEpsilon, finite } from './accountant'
 import { binnedEpsilon, binnedLogDelta } from './ballsAndBins';
 import { bestTilt, bestTiltAt, cumulantOf, type Direction, largestLoss, logPeak, saddlePoint } from './cumulant';
 import { type Composition, composition, isEmpty } from './composition';
+import { allowingDistance } from './distance';
 import type { DpEvent } from './events';
 import { exactEpsilon, exactLogDelta, hasClosedForm } from './exact';
 import { type LossGrid, lossGrid } from './lossGrid';
@@ -27,7 +28,7 @@ export function pld(options: PldOptions = {}): Accountant {
   const { groupSize = 1 } = options;
   check.integer('pld', { groupSize }, 1);
   const compose = (events: readonly DpEvent[]): Composition => composition(events, { groupSize, binned: true });
-  return {
+  return allowingDistance({
     name: 'pld',
     ...(groupSize === 1 ? {} : { groupSize }),
     epsilon(events, delta) {
@@ -52,7 +53,7 @@ export function pld(options: PldOptions = {}): Accountant {
       const added = covered ? -Infinity : pldLogDelta(composed, 'add', epsilon);
       return finite('pld.delta', Math.exp(Math.max(removed, added)));
     },
-  };
+  });
 }
 
 export interface PldOptions {

@@ -8,6 +8,7 @@ import { type Accountant, checkDelta, checkEpsilon, finite } from './accountant'
 import { bestTilt, bestTiltAt, cumulantOf, type Direction, largestLoss, logPeak, saddlePoint } from './cumulant';
 import { type Composition, composition, isEmpty } from './composition';
 import { raise } from '../../errors';
+import { allowingDistance, totalDistance } from './distance';
 import type { DpEvent } from './events';
 import { exactEpsilon, exactLogDelta, hasClosedForm } from './exact';
 import { type Bounds, prvGrid, type PrvGrid } from './prvGrid';
@@ -42,25 +43,27 @@ export interface PrvAccountant extends Accountant {
 export function prv(): PrvAccountant {
   const epsilonBounds = (events: readonly DpEvent[], delta: number): Bounds => {
     checkDelta('prv.epsilon', delta);
-    const composed = supported(composition(events));
+    const composed = supported(events);
     return larger(composed, 0, (direction, floor) => prvEpsilon(composed, direction, Math.log(delta), floor));
   };
   const deltaBounds = (events: readonly DpEvent[], epsilon: number): Bounds => {
     checkEpsilon('prv.delta', epsilon);
-    const composed = supported(composition(events));
+    const composed = supported(events);
     const logs = larger(composed, -Infinity, (direction, floor) => prvLogDelta(composed, direction, epsilon, floor));
     return { lower: Math.exp(logs.lower), estimate: Math.exp(logs.estimate), upper: Math.exp(logs.upper) };
   };
-  return {
+  return allowingDistance({
     name: 'prv',
     epsilonBounds,
     deltaBounds,
     epsilon: (events, delta) => finite('prv.epsilon', epsilonBounds(events, delta).upper),
     delta: (events, epsilon) => finite('prv.delta', deltaBounds(events, epsilon).upper),
-  };
+  });
 }
 
-function supported(composed: Composition): Composition {
+function supported(events: readonly DpEvent[]): Composition {
+  if (totalDistance(events) > 0) raise('ERR_ACCOUNTING', 'prv: bounds are of exact noise only; take epsilon or delta.');
+  const composed = composition(events);
   if (composed.others.length === 0) return composed;
   return raise(
     'ERR_ACCOUNTING',

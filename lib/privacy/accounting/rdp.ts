@@ -5,6 +5,7 @@ import { raise } from '../../errors';
 import { type Accountant, checkDelta, checkEpsilon, finite } from './accountant';
 import { bestTilt, bestTiltAt, cumulantOf, logPeak } from './cumulant';
 import { type Composition, composition, isEmpty } from './composition';
+import { allowingDistance } from './distance';
 import type { DpEvent } from './events';
 
 /**
@@ -38,7 +39,7 @@ export function rdp(options: RdpOptions = {}): Accountant {
     if (orders.length === 0) raise('ERR_INVALID_ARGUMENT', 'rdp: orders must not be empty.');
     for (const order of orders) check.between('rdp', { order }, 1, Infinity);
   }
-  return {
+  return allowingDistance({
     name: 'rdp',
     epsilon(events, delta) {
       checkDelta('rdp.epsilon', delta);
@@ -52,7 +53,7 @@ export function rdp(options: RdpOptions = {}): Accountant {
       if (isEmpty(composed)) return 0;
       return finite('rdp.delta', Math.min(1, Math.exp(renyiLogDelta(composed, epsilon, orders))));
     },
-  };
+  });
 }
 
 /** The Rényi bound on ε at log δ, which may be negative where ε = 0 holds with room to spare. */
