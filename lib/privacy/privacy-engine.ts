@@ -359,7 +359,8 @@ function checkApart(whole: readonly boolean[], bounds: Float64Array): void {
   );
 }
 
-const weightsIn = (parameters: readonly { readonly numel: number }[]): number => parameters.reduce((sum, { numel }) => sum + numel, 0);
+const weightsIn = (parameters: readonly { readonly numel: number }[]): number =>
+  parameters.reduce((sum, { numel }) => sum + numel, 0);
 
 let warned = false;
 
