@@ -31,6 +31,8 @@ export class ProgressPrinter {
         `Ranking all items, ${event.name}: ${count(event.done)} of ${count(event.users)} users`,
         event.done === event.users,
       );
+    } else if (event.kind === 'measuring') {
+      this.#passing(`${event.what}: ${count(event.done)} of ${count(event.of)}`, event.done === event.of);
     } else {
       this.note(noteOf(event));
     }
@@ -64,7 +66,7 @@ export class ProgressPrinter {
   }
 }
 
-function noteOf(event: Exclude<RunEvent, StepEvent | { kind: 'evaluation' }>): string {
+function noteOf(event: Exclude<RunEvent, StepEvent | { kind: 'evaluation' | 'measuring' }>): string {
   switch (event.kind) {
     case 'warning':
       return `Warning: ${event.message}`;
@@ -72,6 +74,8 @@ function noteOf(event: Exclude<RunEvent, StepEvent | { kind: 'evaluation' }>): s
       const what = `${count(event.users)} users, ${count(event.items)} items, ${count(event.actions)} training actions`;
       return event.made ? `Made-up histories: ${what}` : `Data: ${what}`;
     }
+    case 'records':
+      return `Data: ${count(event.train)} ${event.unit} to train on, ${count(event.heldOut)} held out`;
     case 'plan': {
       const { noiseMultiplier, epsilon, delta, signalToNoise } = event.privacy;
       return (

@@ -22,7 +22,7 @@ import {
 import { modelOf } from './recommender/model';
 import { synthetic } from './recommender/data';
 import { checkRunConfig, type RunConfig } from './recommender/run-config';
-import { RUN_FILES } from './recommender/run-folder';
+import { RUN_FILES } from './run/folder';
 
 export interface RunAuditOptions extends AuditOptions {
   /** Folder of a run whose model and mechanism are audited. Default: a small model on made-up histories, at ε = 2. */

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { PrivacySpent } from '../../privacy';
 import type { Accuracy } from '../ranking';
 import { type RecommenderOptions, trainRecommender } from '../recommender';
-import { RUN_FILES } from '../recommender/run-folder';
+import { RUN_FILES } from '../run/folder';
 import type { ExperimentControl } from './cells';
 import { accuracyCurve, type AccuracyPoint, lossCurve } from './curve';
 

@@ -8,7 +8,7 @@ import { raise } from '../../errors';
 import { replaceFile } from '../../files';
 import { native } from '../../native';
 import { VERSION } from '../../version';
-import { refuseOccupied } from '../recommender/run-folder';
+import { refuseOccupied } from '../run/folder';
 import { activationVariances, varianceReport, varianceText } from './activation-variance';
 import { NOT_COVERED, RANKING_NAMES, rankingExperiment } from './definitions';
 import type { ExperimentControl } from './cells';

@@ -15,7 +15,7 @@ import {
   signalToNoise,
 } from '../../privacy';
 import type { Histories } from './data';
-import type { OnEvent } from './events';
+import type { OnEvent } from '../run/events';
 import { newModel } from './model';
 import {
   defaultBatchSize,

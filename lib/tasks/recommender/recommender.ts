@@ -7,7 +7,7 @@ import { flatten } from '../../data/sequences';
 import type { SequentialModel } from '../../models/sequential-model';
 import { baselines, measure, type Row } from './compare';
 import { type Histories, synthetic } from './data';
-import type { OnEvent } from './events';
+import type { OnEvent } from '../run/events';
 import type { RunConfig } from './run-config';
 import { readRun } from './run-folder';
 

@@ -6,16 +6,18 @@ import * as check from '../../check';
 import { native } from '../../native';
 import { type Checkpoint, PlainEngine, type PrivacySpent, privacyStatement } from '../../privacy';
 import { MetricsLog } from '../../report/metrics-log';
-import { baselines, measure, type Row } from './compare';
+import { baselines, measure, pointLine, type Row, rowLine } from './compare';
 import { loadHistories } from './data';
-import type { OnEvent, Role } from './events';
-import { fit, type FitOptions } from './fit';
+import type { OnEvent, Role } from '../run/events';
+import { fit, type FitOptions } from '../run/fit';
+import { clearUnbegun, makeRunFolder, refuseOccupied, RUN_FILES } from '../run/folder';
+import { given, keepIn, type Keeping, storedOptions } from '../run/keeping';
+import { Reporter } from '../run/reporter';
 import { announce, describe, type Job, makeJob } from './job';
 import { newModel } from './model';
 import { type RecommenderOptions, resolveOptions } from './options';
-import { Reporter } from './reporter';
-import { keepIn, type Keeping, openCheckpoint, storedOptions } from './keeping';
-import { clearUnbegun, makeRunFolder, refuseOccupied, RUN_FILES, writeRun } from './run-folder';
+import { openCheckpoint, TASK } from './keeping';
+import { writeRun } from './run-folder';
 
 const UNIT = "one user's whole history";
 
@@ -65,8 +67,9 @@ export async function trainRecommender(
   { out, resume = false, checkpointEvery, evaluateEvery, onEvent = () => undefined, signal }: RunControl = {},
 ): Promise<RecommenderReport> {
   if (evaluateEvery !== undefined) check.positive('train recommender', { evaluateEvery });
-  const keeping = keepIn(out, resume, checkpointEvery);
-  const wanted = keeping?.going === true ? { ...storedOptions(keeping), ...given(options) } : options;
+  const keeping = keepIn(TASK, out, resume, checkpointEvery);
+  const wanted =
+    keeping?.going === true ? { ...(storedOptions(TASK, keeping) as RecommenderOptions), ...given(options) } : options;
   const resolved = resolveOptions(wanted);
   if (out !== undefined && keeping?.going !== true) {
     if (resume === 'auto') await clearUnbegun(out);
@@ -107,7 +110,10 @@ async function run(
   };
   const evaluated = (step: number, epoch: number): void => {
     const { hit, ndcg, includingSeen } = measure('private', model, split.test, reporter.tell);
-    reporter.evaluated({ kind: 'accuracy', role: 'private', step, epoch, excludingSeen: { hit, ndcg }, includingSeen });
+    const excludingSeen = { hit, ndcg };
+    const point = { kind: 'accuracy', role: 'private', step, epoch, excludingSeen, includingSeen } as const;
+    reporter.measured(pointLine(point));
+    reporter.tell(point);
   };
   const { interrupted, secondsPerEpoch } = await fit(model, engine, split.train, {
     ...fitOptions(job, 'private', reporter, signal),
@@ -127,7 +133,7 @@ async function run(
     const plain = options.plain ? await trainPlain(job, reporter, signal) : null;
     if (plain !== null) rows.push(plain);
     rows.push(...baselines(split.train, split.test, histories.optimum, reporter.tell));
-    reporter.accuracy(rows);
+    for (const row of rows) reporter.measured(rowLine(row));
     // Only now: whoever is stopped while ranking goes on there. The statement beside the weights says what the checkpoint said.
     (checkpoint as Checkpoint | null)?.remove();
   }
@@ -147,11 +153,6 @@ async function trainPlain(job: Job, reporter: Reporter, signal?: AbortSignal): P
   } finally {
     model.dispose();
   }
-}
-
-/** Options that were said: one that is undefined leaves the stored one. */
-function given(options: RecommenderOptions): RecommenderOptions {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
 
 function fitOptions(

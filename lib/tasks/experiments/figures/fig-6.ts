@@ -12,7 +12,7 @@ import { textTable } from '../../../report/table';
 import { VERSION } from '../../../version';
 import { loadHistories } from '../../recommender/data';
 import { resolveOptions } from '../../recommender/options';
-import { refuseOccupied } from '../../recommender/run-folder';
+import { refuseOccupied } from '../../run/folder';
 import type { ExperimentControl } from '../cells';
 import type { ExperimentOutcome } from '../run';
 import { REPORT_FILE, RESULTS_FILE } from '../store';

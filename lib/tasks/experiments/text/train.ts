@@ -19,9 +19,9 @@ import {
 import { MetricsLog } from '../../../report/metrics-log';
 import { noGrad } from '../../../tensor';
 import type { OnEvent } from '../../recommender';
-import { fit } from '../../recommender/fit';
 import { histogramNoise } from '../../recommender/options';
-import { Reporter } from '../../recommender/reporter';
+import { fit } from '../../run/fit';
+import { Reporter } from '../../run/reporter';
 import type { ExperimentControl } from '../cells';
 import { lossCurve } from '../curve';
 import { cellPrivacy } from '../recommender-cell';

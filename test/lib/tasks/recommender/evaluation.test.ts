@@ -8,7 +8,7 @@ import { frequencies, normalize, poisson, PrivacyEngine } from '../../../../lib/
 import { trainRecommender, type RunEvent } from '../../../../lib/tasks';
 import { accuracyCurve } from '../../../../lib/tasks/experiments/curve';
 import { evaluateRanking } from '../../../../lib/tasks/ranking';
-import { fit } from '../../../../lib/tasks/recommender/fit';
+import { fit } from '../../../../lib/tasks/run/fit';
 import { logFile, path, small } from './fixture';
 
 const data = logFile();

@@ -5,7 +5,7 @@ import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { saveWeights, SequentialTransformer } from '../../../../lib/models';
 import { readRun, type RunDescription, writeRun } from '../../../../lib/tasks/recommender/run-folder';
 import { noGrad, type Tensor, tensor } from '../../../../lib/tensor';
-import { makeRunFolder } from '../../../../lib/tasks/recommender/run-folder';
+import { makeRunFolder } from '../../../../lib/tasks/run/folder';
 import { path } from './fixture';
 
 const model = new SequentialTransformer({ items: 3, dim: 4, blocks: 1, maxLength: 5, seed: 7 });

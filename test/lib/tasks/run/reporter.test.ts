@@ -1,7 +1,7 @@
 // What a run tells and logs of samples that are not finite.
 
 import type { RunEvent, StepEvent } from '../../../../lib/tasks/recommender';
-import { Reporter } from '../../../../lib/tasks/recommender/reporter';
+import { Reporter } from '../../../../lib/tasks/run/reporter';
 
 test('samples that were skipped are counted in every step and warned about once', () => {
   const events: RunEvent[] = [];

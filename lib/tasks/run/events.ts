@@ -31,10 +31,24 @@ export type RunEvent =
         readonly signalToNoise: number;
       };
     }
+  | {
+      readonly kind: 'records';
+      /** What a record is, in the plural. */
+      readonly unit: string;
+      readonly train: number;
+      readonly heldOut: number;
+    }
   | { readonly kind: 'resumed'; readonly step: number; readonly steps: number; readonly lostSteps: number }
   | StepEvent
   | AccuracyEvent
   | { readonly kind: 'evaluation'; readonly name: string; readonly done: number; readonly users: number }
+  | {
+      readonly kind: 'measuring';
+      /** As in «Writing about tables». */
+      readonly what: string;
+      readonly done: number;
+      readonly of: number;
+    }
   | { readonly kind: 'saved'; readonly folder: string };
 
 /** After each logical step. `loss`, `samples` and `skipped` are computed from private data without noise: not covered by ε. */
@@ -46,7 +60,7 @@ export interface StepEvent {
   readonly steps: number;
   readonly epoch: number;
   readonly learningRate: number;
-  /** Mean over the users of the step; NaN when none was drawn. */
+  /** Mean over the records of the step; NaN when none was drawn. */
   readonly loss: number;
   readonly samples: number;
   /** Samples whose loss or gradient was not finite: they contributed nothing. */

@@ -2,8 +2,7 @@
 
 import type { PrivacySpent } from '../../privacy';
 import type { MetricsLine, MetricsLog } from '../../report/metrics-log';
-import type { Row } from './compare';
-import type { AccuracyEvent, OnEvent, StepEvent } from './events';
+import type { OnEvent, StepEvent } from './events';
 
 const NOTE =
   'Losses, samples and accuracies are computed from private data without noise. No epsilon covers them: do not publish this file.';
@@ -11,10 +10,11 @@ const NOTE =
 export class Reporter {
   #warned = false;
 
-  /** @param log  null: events only. */
+  /** @param log  null: events only. @param unit  What the samples of a step are called. */
   constructor(
     private readonly log: MetricsLog | null,
     readonly tell: OnEvent,
+    private readonly unit = 'users',
   ) {
     log?.write({ event: 'run', started: new Date().toISOString(), note: NOTE });
   }
@@ -25,13 +25,9 @@ export class Reporter {
     this.tell(event);
     if (event.skipped === 0 || this.#warned) return;
     this.#warned = true;
-    const message = `in step ${event.step} ${event.skipped} of ${event.samples} users had a loss or gradient that is not finite; such users contribute nothing.`;
+    const { step, skipped, samples } = event;
+    const message = `in step ${step} ${skipped} of ${samples} ${this.unit} had a loss or gradient that is not finite; such ${this.unit} contribute nothing.`;
     this.tell({ kind: 'warning', message });
-  };
-
-  readonly evaluated = ({ kind, excludingSeen, includingSeen, ...rest }: AccuracyEvent): void => {
-    this.log?.write({ event: kind, ...rest, ...columns({ ...excludingSeen, includingSeen }) });
-    this.tell({ kind, excludingSeen, includingSeen, ...rest });
   };
 
   /** A log that goes on: steps after this one that stand before this line were lost. */
@@ -44,16 +40,8 @@ export class Reporter {
     this.log?.write({ event: 'privacy', epsilon, delta, noiseMultiplier, steps, lostSteps, accountant });
   }
 
-  accuracy(rows: readonly Row[]): void {
-    for (const row of rows) this.log?.write({ event: 'accuracy', scorer: row.name, ...columns(row) });
+  /** What was measured on held-out data. */
+  measured(line: MetricsLine & { readonly event: string }): void {
+    this.log?.write(line);
   }
-}
-
-function columns({ hit, ndcg, includingSeen }: Omit<Row, 'name'>): MetricsLine {
-  return {
-    hitAt10: hit,
-    ndcgAt10: ndcg,
-    hitAt10IncludingSeen: includingSeen.hit,
-    ndcgAt10IncludingSeen: includingSeen.ndcg,
-  };
 }

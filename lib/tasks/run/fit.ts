@@ -2,10 +2,16 @@
 
 import { setImmediate } from 'node:timers/promises';
 
-import type { Batch, SequenceDataset } from '../../data';
 import type { Parameter } from '../../nn';
 import { adam, linearWarmupDecay } from '../../optim';
-import { type Checkpoint, type PlainEngine, PrivacyEngine } from '../../privacy';
+import {
+  type Checkpoint,
+  type PackableData,
+  type PhysicalBatch,
+  type PlainEngine,
+  PrivacyEngine,
+  type Sampled,
+} from '../../privacy';
 import { type Tensor, tidy } from '../../tensor';
 import type { Role, StepEvent } from './events';
 
@@ -16,6 +22,8 @@ export interface FitOptions {
   readonly epochs: number;
   readonly learningRate: number;
   readonly weightDecay: number;
+  /** Share of the steps in which the rate rises. Default 0.2. */
+  readonly warmup?: number;
   readonly onStep: (event: StepEvent) => void;
   /** Called after a step that ends another `every` epochs, and after the last one. Its time is not training time. */
   readonly evaluation?: { readonly every: number; readonly run: (step: number, epoch: number) => void };
@@ -25,10 +33,10 @@ export interface FitOptions {
   readonly checkpoint?: () => Checkpoint;
 }
 
-/** What is trained: every model of sequences fits. */
-export interface Learner {
-  parameters(): readonly Parameter[];
-  loss(batch: Batch & { readonly step?: number }): Tensor;
+/** What is trained: every model with a loss for each sample. */
+export interface Learner<B> {
+  trainableParameters(): readonly Parameter[];
+  loss(batch: Sampled<B>): Tensor;
 }
 
 export interface Fitted {
@@ -39,20 +47,20 @@ export interface Fitted {
 }
 
 /**
- * Trains `model` to the last planned step, or to the first one after `signal`. The rate rises over the first fifth of the steps and falls to
- * 0 over the rest (paper, section 5). The engine is detached at the end, whatever happens, and its checkpoint is closed.
+ * Trains `model` to the last planned step, or to the first one after `signal`. The rate rises over the first steps, a fifth unless `warmup`
+ * says otherwise, and falls to 0 over the rest (paper, section 5). The engine is detached at the end, whatever happens, and its checkpoint is closed.
  *
  * @throws ERR_NOT_FINITE when the rate was too high, and what the engine throws.
  */
-export async function fit(
-  model: Learner,
+export async function fit<B extends PhysicalBatch>(
+  model: Learner<B>,
   engine: PrivacyEngine | PlainEngine,
-  train: SequenceDataset,
+  train: PackableData<B>,
   options: FitOptions,
 ): Promise<Fitted> {
-  const { role, steps, epochs, learningRate, weightDecay, onStep, evaluation, signal, checkpoint } = options;
-  const schedule = linearWarmupDecay({ steps });
-  const adamOptimizer = adam(model.parameters(), { lr: learningRate * schedule(0), weightDecay });
+  const { role, steps, epochs, learningRate, weightDecay, warmup, onStep, evaluation, signal, checkpoint } = options;
+  const schedule = linearWarmupDecay({ steps, ...(warmup === undefined ? {} : { warmup }) });
+  const adamOptimizer = adam(model.trainableParameters(), { lr: learningRate * schedule(0), weightDecay });
   const optimizer = engine.attach(adamOptimizer);
   let [lossSum, samples] = [0, 0];
   let began = performance.now();
@@ -63,7 +71,7 @@ export async function fit(
     from = engine.steps;
     optimizer.lr = learningRate * schedule(from);
     began = performance.now();
-    for (const batch of engine.batches<Batch>(train)) {
+    for (const batch of engine.batches<B>(train)) {
       tidy(() => {
         const loss = model.loss(batch);
         lossSum += loss.sum().item();
