@@ -1,18 +1,29 @@
 // Configures and builds the native files with cmake-js and copies them where node-gyp-build looks for them.
 //
 // Usage: node scripts/build-native.mjs [--out build/Release] [--config Release] [--sanitize address,undefined] [-D NAME=VALUE ...]
+//                                      [--cuda]: the kernels for NVIDIA GPUs as well, scripts/build-cuda.mjs
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
+import { buildCuda } from './build-cuda.mjs';
 import { buildTypeScript } from './build-ts.mjs';
 import { isMain, main, run, StepError } from './shell.mjs';
 import { digestOf, dropStamp, readStamp, root, setupFolder, writeStamp } from './stamp.mjs';
 import { buildEnvironment, generator } from './tools.mjs';
 
 const INPUTS = ['csrc', 'CMakeLists.txt', 'scripts/build-native.mjs', 'package-lock.json'];
+/** What the command line takes, and {@link buildNative} with it. */
+export const OPTIONS = {
+  out: { type: 'string' },
+  config: { type: 'string' },
+  sanitize: { type: 'string' },
+  define: { type: 'string', short: 'D', multiple: true },
+  cuda: { type: 'boolean' },
+};
+
 const RELEASE = join(root, 'build', 'Release');
 const require = createRequire(import.meta.url);
 const { withLock } = require('../lib/native/lock.cjs');
@@ -56,7 +67,7 @@ export function buildNative(options) {
   return withLock(join(setupFolder, 'native.lock'), () => buildOnce(options), { onWait });
 }
 
-async function buildOnce({ out = RELEASE, config = 'Release', sanitize = '', define = [] } = {}) {
+async function buildOnce({ out = RELEASE, config = 'Release', sanitize = '', define = [], cuda = false } = {}) {
   const { findLibtorch } = require(join(root, 'dist', 'native', 'index.js'));
   const { root: libtorch } = findLibtorch();
   if (!existsSync(join(libtorch, 'include', 'ATen'))) {
@@ -78,6 +89,7 @@ async function buildOnce({ out = RELEASE, config = 'Release', sanitize = '', def
   await run(process.execPath, [cmakeJs(), 'build', ...common, ...settings, ...parallel], { cwd: root, env });
   copyResult(join(tree, config), out);
   if (out === RELEASE && sanitize === '') writeStamp('native', { digest, libtorch, asked: asked() });
+  if (cuda) await buildCuda({ libtorch, out });
   return libtorch;
 }
 
@@ -94,14 +106,7 @@ export function builtNative() {
 }
 
 if (isMain(import.meta)) {
-  const { values } = parseArgs({
-    options: {
-      out: { type: 'string' },
-      config: { type: 'string' },
-      sanitize: { type: 'string' },
-      define: { type: 'string', short: 'D', multiple: true },
-    },
-  });
+  const { values } = parseArgs({ options: OPTIONS });
   await main(async () => {
     await librarysNative();
     await buildNative(values);

@@ -17,9 +17,10 @@ const REMEDY =
 
 // Named in full, so that the pip of every Python version and machine picks the same file.
 const PLATFORM = [
-  ...['manylinux_2_28_x86_64', 'manylinux_2_25_x86_64', 'manylinux_2_17_x86_64', 'manylinux2014_x86_64'].flatMap(
-    (platform) => ['--platform', platform],
-  ),
+  ...['manylinux_2_28', 'manylinux_2_25', 'manylinux_2_17', 'manylinux2014', 'manylinux2010'].flatMap((platform) => [
+    '--platform',
+    `${platform}_x86_64`,
+  ]),
   ...['--python-version', '3.11', '--implementation', 'cp', '--abi', 'cp311', '--abi', 'none'],
 ];
 
