@@ -31,6 +31,8 @@ export type { BlockOptions } from './text/blocks';
 export { padIds, padRecords } from './text/padded';
 export type { PaddedBatch, PaddedIds, PadOptions } from './text/padded';
 export { ExampleDataset } from './text/example-dataset';
+export { seq2seqBatch, Seq2SeqDataset } from './text/seq2seq';
+export type { Seq2SeqBatch, Seq2SeqExample, TargetRows } from './text/seq2seq';
 export type { TokenPackOptions } from './text/token-batch';
 export { tokenBatch } from './text/tokens';
 export type { ChoiceExample, TokenBatch, TokenBatchOptions, TokenExample, TokenRows } from './text/tokens';

@@ -27,6 +27,7 @@ export {
 export type { TaskModels, TaskName } from './pretrained/registry';
 export { PretrainedModel } from './pretrained/model';
 export { CausalLM, type LogitsOptions, type TokenLossOptions } from './pretrained/causal-lm';
+export { ConditionalGeneration } from './pretrained/conditional-generation';
 export { DoubleHeads, type DoubleHeadsLossOptions } from './pretrained/double-heads';
 export { FeatureExtractor } from './pretrained/feature-extractor';
 export { ImageClassifier } from './pretrained/image-classifier';

@@ -3,6 +3,7 @@
 import { Module } from '../../nn';
 import { segmentsForDropout } from '../../nn/dropout';
 import { type Tensor, torch } from '../../tensor';
+import { attendInBlocks, type AttentionBlocks } from './attention-blocks';
 import { linearLayer, type LinearLayer, type LinearShape } from './layers';
 import { rotate, type RotaryAngles } from './rotary';
 import type { TextScope } from './text-scope';
@@ -23,12 +24,23 @@ export interface AttentionShape extends LinearShape {
   readonly dropout?: number;
   /** Logits are multiplied by this. Default 1/√headDim. */
   readonly scale?: number;
+  /** Standard deviations of the initial weights of queries and of the output projection. Default: `std`. */
+  readonly queryStd?: number;
+  readonly outStd?: number;
 }
 
 /** What attention reads of its surroundings. */
 export type AttentionScope = Pick<TextScope, 'texts' | 'textKeys' | 'cache'>;
 
-/** softmax(scale Q Kᵀ) V inside every text, for each head, between linear projections. */
+/** What is added to the logits of attention. */
+export interface AttentionBias {
+  /** `[samples or 1, heads, queries, keys]`; of the next token, where the tokens before are kept: `[texts or 1, heads, 1, keys]`. */
+  readonly values: Tensor;
+  /** How the rows lie in those blocks; null where the tokens before are kept. */
+  readonly blocks: AttentionBlocks | null;
+}
+
+/** softmax(scale Q Kᵀ + bias) V inside every text, for each head, between linear projections. */
 export class Attention extends Module {
   /** `[Q; K; V]`, where they are fused. */
   readonly qkv: LinearLayer | null;
@@ -52,10 +64,10 @@ export class Attention extends Module {
     const inner = heads * headDim;
     const keys = keyHeads * headDim;
     this.qkv = fused ? linearLayer(dim, inner + 2 * keys, shape) : null;
-    this.query = fused ? null : linearLayer(dim, inner, shape);
+    this.query = fused ? null : linearLayer(dim, inner, spread(shape, shape.queryStd));
     this.key = fused ? null : linearLayer(dim, keys, shape);
     this.value = fused ? null : linearLayer(dim, keys, shape);
-    this.out = linearLayer(inner, dim, { ...shape, bias: shape.outBias ?? shape.bias ?? true });
+    this.out = linearLayer(inner, dim, spread({ ...shape, bias: shape.outBias ?? shape.bias ?? true }, shape.outStd));
     this.heads = heads;
     this.keyHeads = keyHeads;
     this.headDim = headDim;
@@ -66,17 +78,34 @@ export class Attention extends Module {
     this.site = init.site();
   }
 
-  /** @param x `[N, dim]` @param angles Turns queries and keys by their positions. @returns `[N, dim]` */
-  forward(x: Tensor, scope: AttentionScope, angles: RotaryAngles | null = null): Tensor {
+  /**
+   * @param x `[N, dim]` @param angles Turns queries and keys by their positions. @param bias Default: nothing is added.
+   * @returns `[N, dim]`
+   */
+  forward(
+    x: Tensor,
+    scope: AttentionScope,
+    angles: RotaryAngles | null = null,
+    bias: AttentionBias | null = null,
+  ): Tensor {
     let [query, key, value] = this.#project(x);
     if (angles !== null) [query, key] = [rotate(query, this.headDim, angles), rotate(key, this.headDim, angles)];
     if (Math.abs(this.queryScale - 1) > Number.EPSILON * 4) query = query.mul(this.queryScale);
     const { cache } = scope;
-    if (cache?.started === true) return this.out.forward(cache.attend(this, query, key, value));
+    if (cache?.started === true) return this.out.forward(cache.attend(this, query, key, value, bias?.values));
     cache?.store(this, key, value);
     key = this.#everyHead(key);
     value = this.#everyHead(value);
     const drop = this.training && this.dropout > 0;
+    if (bias !== null) {
+      const mixed = attendInBlocks(query, key, value, bias.blocks!, {
+        heads: this.heads,
+        scale: 1 / Math.sqrt(this.headDim),
+        bias: bias.values,
+        dropout: drop ? { p: this.dropout, seed: this.seed, site: this.site } : null,
+      });
+      return this.out.forward(mixed);
+    }
     const mixed = torch.ops.phantomgrad.attention(query, key, value, scope.texts, {
       heads: this.heads,
       causal: this.causal,
@@ -105,3 +134,7 @@ export class Attention extends Module {
       .reshape([count, this.heads * this.headDim]);
   }
 }
+
+/** @internal The shape of a layer that starts with a standard deviation of its own. */
+export const spread = (shape: LinearShape, std: number | undefined): LinearShape =>
+  std === undefined ? shape : { ...shape, std };

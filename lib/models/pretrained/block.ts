@@ -3,7 +3,7 @@
 import { Dropout, Module } from '../../nn';
 import type { Tensor } from '../../tensor';
 import type { Making } from './family';
-import { Attention, type AttentionScope, type AttentionShape } from './attention';
+import { Attention, type AttentionBias, type AttentionScope, type AttentionShape } from './attention';
 import type { LinearLayer } from './layers';
 import type { RotaryAngles } from './rotary';
 
@@ -39,8 +39,14 @@ export class Block extends Module {
   }
 
   /** @param x `[N, dim]` @returns the same shape */
-  forward(x: Tensor, scope: AttentionScope, angles: RotaryAngles | null = null): Tensor {
-    const attend = (rows: Tensor): Tensor => this.attentionDrop.forward(this.attention.forward(rows, scope, angles));
+  forward(
+    x: Tensor,
+    scope: AttentionScope,
+    angles: RotaryAngles | null = null,
+    bias: AttentionBias | null = null,
+  ): Tensor {
+    const attend = (rows: Tensor): Tensor =>
+      this.attentionDrop.forward(this.attention.forward(rows, scope, angles, bias));
     const feed = (rows: Tensor): Tensor => this.feedForwardDrop.forward(this.feedForward.forward(rows));
     if (this.placement === 'post') {
       const attended = this.attentionNorm.forward(x.add(attend(x)));

@@ -19,6 +19,8 @@ export interface TaskRow {
   readonly names: readonly NameRule[];
   /** Tensors that a file may hold although another one is the same: `[second name, name]`. They must be equal. */
   readonly duplicates?: readonly (readonly [duplicate: string, original: string])[];
+  /** Paths of parameters that a file may lack: they stay as they begin. */
+  readonly optional?: readonly string[];
   /** Modules of the backbone that only this task's head reads: with a new head they start afresh where a file has none. */
   readonly poolers?: readonly string[];
   /** The model has two properties at least: `backbone`, and what the task puts on it. */

@@ -69,8 +69,13 @@ export class KeyValueCache {
     rows.dispose();
   }
 
-  /** Attention of one new row a text: adds its key and value, then reads all of the text. @returns `[texts, heads * headDim]` */
-  attend(layer: Attention, query: Tensor, key: Tensor, value: Tensor): Tensor {
+  /**
+   * Attention of one new row a text: adds its key and value, then reads all of the text.
+   *
+   * @param bias  Added to the logits: `[texts or 1, heads, 1, length]`, the longest text with its new row.
+   * @returns `[texts, heads * headDim]`
+   */
+  attend(layer: Attention, query: Tensor, key: Tensor, value: Tensor, bias?: Tensor): Tensor {
     const held = this.#layers.get(layer) ?? raise('ERR_INVALID_ARGUMENT', 'KeyValueCache: this layer has not run.');
     const texts = this.#lengths.length;
     if (query.shape[0] !== texts)
@@ -96,7 +101,7 @@ export class KeyValueCache {
       queries,
       seen(held.keys),
       seen(held.values),
-      mask,
+      bias === undefined ? mask : bias.maskedFill(mask.logicalNot(), -Infinity),
       0,
       false,
       {

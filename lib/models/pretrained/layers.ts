@@ -1,6 +1,6 @@
 // Linear layers in the two layouts of checkpoints, and feed-forward networks, plain and gated.
 
-import { Conv1D, Linear, Module } from '../../nn';
+import { Conv1D, Dropout, Linear, Module } from '../../nn';
 import type { Tensor } from '../../tensor';
 import { activate, type ActivationName } from './activations';
 import type { Making } from './family';
@@ -25,40 +25,61 @@ export function linearLayer(
   return new (transposed ? Conv1D : Linear)(inputs, outputs, { std: 0.02, ...options });
 }
 
-/** out(activation(in(x))). */
+/** How a feed-forward network differs from layer to layer of one family. */
+export interface FeedForwardShape extends LinearShape {
+  /** Probability with which an inner value is dropped while training. Default 0. */
+  readonly innerDropout?: number;
+  /** Standard deviation of the initial weights of the last layer. Default: `std`. */
+  readonly outStd?: number;
+}
+
+/** out(drop(activation(in(x)))). */
 export class FeedForward extends Module {
   readonly in: LinearLayer;
   readonly out: LinearLayer;
+  readonly drop: Dropout | null;
   readonly activation: ActivationName;
 
-  constructor(dim: number, inner: number, activation: ActivationName, shape: LinearShape) {
+  constructor(dim: number, inner: number, activation: ActivationName, shape: FeedForwardShape) {
     super();
     this.in = linearLayer(dim, inner, shape);
-    this.out = linearLayer(inner, dim, shape);
+    this.out = linearLayer(inner, dim, lastOf(shape));
+    this.drop = innerDrop(shape);
     this.activation = activation;
   }
 
   forward(x: Tensor): Tensor {
-    return this.out.forward(activate(this.activation, this.in.forward(x)));
+    const inner = activate(this.activation, this.in.forward(x));
+    return this.out.forward(this.drop === null ? inner : this.drop.forward(inner));
   }
 }
 
-/** down(activation(gate(x)) ∘ up(x)): with silu, the SwiGLU of Shazeer 2020 (arXiv 2002.05202). */
+/** down(drop(activation(gate(x)) ∘ up(x))): with silu, the SwiGLU of Shazeer 2020 (arXiv 2002.05202). */
 export class GatedFeedForward extends Module {
   readonly gate: LinearLayer;
   readonly up: LinearLayer;
   readonly down: LinearLayer;
+  readonly drop: Dropout | null;
   readonly activation: ActivationName;
 
-  constructor(dim: number, inner: number, activation: ActivationName, shape: LinearShape) {
+  constructor(dim: number, inner: number, activation: ActivationName, shape: FeedForwardShape) {
     super();
     this.gate = linearLayer(dim, inner, shape);
     this.up = linearLayer(dim, inner, shape);
-    this.down = linearLayer(inner, dim, shape);
+    this.down = linearLayer(inner, dim, lastOf(shape));
+    this.drop = innerDrop(shape);
     this.activation = activation;
   }
 
   forward(x: Tensor): Tensor {
-    return this.down.forward(activate(this.activation, this.gate.forward(x)).mul(this.up.forward(x)));
+    const inner = activate(this.activation, this.gate.forward(x)).mul(this.up.forward(x));
+    return this.down.forward(this.drop === null ? inner : this.drop.forward(inner));
   }
 }
+
+const lastOf = ({ outStd, ...shape }: FeedForwardShape): LinearShape =>
+  outStd === undefined ? shape : { ...shape, std: outStd };
+
+// None where nothing is dropped: a place of dropout more would change the masks of all that are made after it.
+const innerDrop = ({ innerDropout = 0, init }: FeedForwardShape): Dropout | null =>
+  innerDropout === 0 ? null : new Dropout(innerDropout, { init });

@@ -38,7 +38,7 @@ export async function loadInto(model: PretrainedModel, folder: string, options: 
 }
 
 /**
- * Every parameter of a model under Hugging Face's name.
+ * Every parameter and every constant of a model under Hugging Face's name.
  *
  * @param leftOut  Paths that are not asked for.
  * @throws ERR_MODEL_WEIGHTS for one that has no name there
@@ -50,7 +50,7 @@ export function underTheirNames(
 ): Map<string, [path: string, tensor: Tensor]> {
   const rules = namesOf(origin);
   const named = new Map<string, [string, Tensor]>();
-  for (const [path, parameter] of model.namedParameters()) {
+  for (const [path, parameter] of [...model.namedParameters(), ...model.constants()]) {
     if (leftOut.has(path)) continue;
     const name = theirName(rules, path);
     if (name === null) {
@@ -156,7 +156,7 @@ class Fit {
 
   #expectFilled(name: string): void {
     const [path, parameter] = this.#expected.get(name) as [string, Tensor];
-    if (this.newHead && isHead(path)) return;
+    if ((this.newHead && isHead(path)) || this.#row.optional?.includes(path) === true) return;
     if (this.newHead && this.#row.poolers?.includes(path.slice(0, path.lastIndexOf('.'))) === true)
       return void this.fresh.add(path);
     this.#problems.missing.push(`${name} ${shapeOf(parameter)}`);

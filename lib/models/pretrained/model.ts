@@ -15,6 +15,16 @@ export abstract class PretrainedModel extends Module {
   /** Per-sample loss of a batch: `[samples]`. */
   abstract loss(batch: never): Tensor;
 
+  /** Tensors by path that belong to the model as its weights do, but are never trained. */
+  constants(): ReadonlyMap<string, Tensor> {
+    return new Map();
+  }
+
+  override dispose(): void {
+    super.dispose();
+    for (const constant of this.constants().values()) constant.dispose();
+  }
+
   /** Family, task and configuration. */
   get origin(): Origin {
     return this.#origin ?? raise('ERR_INVALID_ARGUMENT', 'origin: make the model with fromPretrained or fromConfig.');

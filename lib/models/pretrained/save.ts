@@ -12,6 +12,10 @@ import { underTheirNames } from './load';
 import type { PretrainedModel } from './model';
 import { theirName } from './names';
 
+/** Fields that Python reads as float alone: there 1 is an error where 1.0 is none, and JavaScript writes both alike. */
+const FLOATS =
+  /^( {2}"(?:(?:en|de)coder_layerdrop|init_std|initializer_(?:factor|range)|\w+_loss_weight|layer_norm_eps(?:ilon)?|layer_scale_init_value)": -?\d+)(,?)$/gm;
+
 /** See {@link PretrainedModel.savePretrained}. */
 export async function savePretrained(model: PretrainedModel, folder: string): Promise<void> {
   const { origin } = model;
@@ -32,7 +36,7 @@ export async function savePretrained(model: PretrainedModel, folder: string): Pr
     await mkdir(folder, { recursive: true });
     // Older versions of transformers know the type of the weights by one name, newer ones by another.
     const written = { ...config, architectures: [architecture], torch_dtype: dtype, dtype };
-    await replaceFile(join(folder, 'config.json'), `${JSON.stringify(written, null, 2)}\n`);
+    await replaceFile(join(folder, 'config.json'), `${JSON.stringify(written, null, 2).replace(FLOATS, '$1.0$2')}\n`);
     if (generation !== null)
       await replaceFile(join(folder, 'generation_config.json'), `${JSON.stringify(generation, null, 2)}\n`);
     await saveWeights(join(folder, 'model.safetensors'), tensors, { format: 'pt' });
