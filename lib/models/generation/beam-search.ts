@@ -1,8 +1,8 @@
 // Beam search as Hugging Face runs it: the same candidates, the same comparison of complete texts, the same end.
 
-import type { Decoder } from './decoder';
+import type { GrowingTexts } from './decoder';
 import type { Generation } from './options';
-import { discourageRepeats, largestOf, logSoftmax } from './scores';
+import { constrain, largestOf, logSoftmax } from './scores';
 
 /** A continuation and the sum of its log probabilities. */
 interface Beam {
@@ -63,7 +63,7 @@ class Search {
     const { numBeams, eos } = this.generation;
     const all = this.open.flatMap(({ tokens, score }, parent) => {
       const scores = logSoftmax(logits[parent] as Float64Array);
-      discourageRepeats(scores, [...this.prompt, ...tokens], this.generation);
+      constrain(scores, this.prompt, tokens, this.generation);
       return Array.from(scores, (own) => own + score);
     });
     const vocabulary = logits[0]!.length;
@@ -85,7 +85,7 @@ class Search {
 
 /** @param decoder  Of the prompts, each once. @returns The new tokens of each. */
 export function beamSearch(
-  decoder: Decoder,
+  decoder: GrowingTexts,
   prompts: readonly (readonly number[])[],
   generation: Generation,
 ): number[][] {

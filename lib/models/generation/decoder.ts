@@ -8,9 +8,17 @@ import type { CausalLM } from '../pretrained/causal-lm';
 import { KeyValueCache } from '../pretrained/key-value-cache';
 import { inTextScope } from '../pretrained/text-scope';
 
-/** Keys and values of the past are kept, so that a token costs one row, whatever came before it. Free it with `dispose()`. */
-export class Decoder {
+/** What chooses tokens sees of a model. */
+export interface GrowingTexts {
   /** Logits of the token after each text, `[texts][vocabulary]`. */
+  readonly logits: readonly Float64Array[];
+
+  /** Goes on with text `chosen[k]` as text k, and adds `tokens[k]` to it. */
+  advance(chosen: readonly number[], tokens: readonly number[]): void;
+}
+
+/** Keys and values of the past are kept, so that a token costs one row, whatever came before it. Free it with `dispose()`. */
+export class Decoder implements GrowingTexts {
   logits: Float64Array[];
   readonly #model: CausalLM;
   readonly #cache: KeyValueCache;
@@ -38,7 +46,6 @@ export class Decoder {
     );
   }
 
-  /** Goes on with text `chosen[k]` as text k, and adds `tokens[k]` to it. */
   advance(chosen: readonly number[], tokens: readonly number[]): void {
     const texts = this.#cache.lengths.length;
     if (chosen.length !== texts || chosen.some((text, k) => text !== k)) this.#cache.reorder(chosen);

@@ -1,8 +1,8 @@
 // Greedy decoding and sampling: each text takes one token at a time until it is complete.
 
-import type { Decoder } from './decoder';
+import type { GrowingTexts } from './decoder';
 import type { Generation } from './options';
-import { discourageRepeats, drawToken, largest } from './scores';
+import { constrain, drawToken, largest } from './scores';
 
 /**
  * @param prompts  Without padding.
@@ -10,7 +10,7 @@ import { discourageRepeats, drawToken, largest } from './scores';
  * @returns The new tokens of each text.
  */
 export function oneByOne(
-  decoder: Decoder,
+  decoder: GrowingTexts,
   prompts: readonly (readonly number[])[],
   generation: Generation,
   uniform: (text: number) => number,
@@ -20,7 +20,7 @@ export function oneByOne(
   for (;;) {
     const next = open.map((text, k) => {
       const scores = (decoder.logits[k] as Float64Array).slice();
-      discourageRepeats(scores, [...(prompts[text] as number[]), ...(made[text] as number[])], generation);
+      constrain(scores, prompts[text] as number[], made[text] as number[], generation);
       return generation.doSample ? drawToken(scores, generation, uniform(text)) : largest(scores);
     });
     open.forEach((text, k) => made[text]!.push(next[k] as number));

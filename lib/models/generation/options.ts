@@ -3,11 +3,18 @@
 import * as check from '../../check';
 import { raise } from '../../errors';
 import type { CausalLM } from '../pretrained/causal-lm';
+import { ConditionalGeneration } from '../pretrained/conditional-generation';
 import type { Json } from '../pretrained/config';
 
 export interface GenerateOptions {
   /** Tokens after the prompt, at most. Default 20. */
   readonly maxNewTokens?: number;
+  /** No text is complete before it has this many of them. Default 0. */
+  readonly minNewTokens?: number;
+  /** The first token of what an encoder-decoder model writes. Default: what the model says, mostly null. */
+  readonly forcedBosTokenId?: number | null;
+  /** The last token of a text that reaches `maxNewTokens`. Default: what the model says, mostly null. */
+  readonly forcedEosTokenId?: number | null;
   /** Draw the next token instead of taking the likeliest. Default false. */
   readonly doSample?: boolean;
   /** Logits are divided by it before drawing. Default 1. */
@@ -38,10 +45,15 @@ export interface GenerateOptions {
 /** Everything decided. */
 export interface Generation extends Required<Omit<GenerateOptions, 'eosTokenId'>> {
   readonly eos: ReadonlySet<number>;
+  /** The token before the first that an encoder-decoder model writes. */
+  readonly start: number;
 }
 
 const DEFAULTS = {
   maxNewTokens: 20,
+  minNewTokens: 0,
+  forcedBosTokenId: null,
+  forcedEosTokenId: null,
   doSample: false,
   temperature: 1,
   topK: 50,
@@ -55,7 +67,8 @@ const DEFAULTS = {
 } as const;
 
 /** Fields of generation_config.json that do not choose tokens. (`max_length` counts prompts as well: `maxNewTokens` stands for it.) */
-const SILENT = /^(_.*|transformers_version|use_cache|(bos|pad)_token_id|output_.*|return_dict_in_generate|max_length)$/;
+const SILENT =
+  /^(_.*|transformers_version|use_cache|(bos|pad|decoder_start)_token_id|output_.*|return_dict_in_generate|max_length)$/;
 
 /** Fields that are not known here, with the value that changes nothing. */
 const NEUTRAL: Json = {
@@ -74,14 +87,25 @@ const NEUTRAL: Json = {
  * @throws ERR_INVALID_ARGUMENT for options out of range, ERR_MODEL_CONFIG for a field of generation_config.json that would change the
  *   text and is not known here.
  */
-export function resolveGeneration(model: CausalLM, options: GenerateOptions): Generation {
+export function resolveGeneration(model: CausalLM | ConditionalGeneration, options: GenerateOptions): Generation {
   check.onlyKnown('generate', options, [...Object.keys(DEFAULTS), 'eosTokenId']);
   const { generation, config } = model.origin;
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-  const merged = { ...DEFAULTS, ...fromFile(generation ?? {}), ...given } as Required<GenerateOptions>;
+  const writes = model instanceof ConditionalGeneration;
+  const file = fromFile(writes ? countedFromStart(generation ?? legacy(config)) : (generation ?? {}));
+  const merged = { ...DEFAULTS, ...file, ...given } as Required<GenerateOptions>;
   const { maxNewTokens, doSample, temperature, topK, topP, numBeams, seed, ...rest } = merged;
+  const { minNewTokens, forcedBosTokenId, forcedEosTokenId } = rest;
+  const last = model.backbone.vocabulary - 1;
   const { lengthPenalty, earlyStopping, repetitionPenalty, noRepeatNgramSize } = rest;
   check.integer('generate', { maxNewTokens }, 1);
+  check.integer('generate', { minNewTokens });
+  if (forcedBosTokenId !== null) {
+    check.integer('generate', { forcedBosTokenId }, 0, last);
+    if (!writes)
+      raise('ERR_INVALID_ARGUMENT', 'generate: forcedBosTokenId is for models that write one text from another.');
+  }
+  if (forcedEosTokenId !== null) check.integer('generate', { forcedEosTokenId }, 0, last);
   check.oneOf('generate', { doSample }, [true, false]);
   check.positive('generate', { temperature });
   check.integer('generate', { topK });
@@ -99,10 +123,26 @@ export function resolveGeneration(model: CausalLM, options: GenerateOptions): Ge
     options.eosTokenId === undefined ? (generation?.eos_token_id ?? config.eos_token_id) : options.eosTokenId;
   const eos = new Set<number>();
   for (const eosTokenId of [said ?? []].flat() as number[]) {
-    check.integer('generate', { eosTokenId }, 0, model.backbone.vocabulary - 1);
+    check.integer('generate', { eosTokenId }, 0, last);
     eos.add(eosTokenId);
   }
-  return { maxNewTokens, doSample, temperature, topK, topP, numBeams, seed, ...rest, eos };
+  const decoderStart = (generation?.decoder_start_token_id ?? (writes ? model.frame.start : 0)) as number;
+  check.integer('generate', { decoderStart }, 0, last);
+  return { maxNewTokens, doSample, temperature, topK, topP, numBeams, seed, ...rest, eos, start: decoderStart };
+}
+
+/** Lengths of such models count the start token. */
+function countedFromStart({ max_length: most, min_length: least, ...file }: Json): Json {
+  return {
+    ...(typeof most === 'number' ? { max_new_tokens: most - 1 } : {}),
+    ...(typeof least === 'number' && least > 1 ? { min_new_tokens: least - 1 } : {}),
+    ...file,
+  };
+}
+
+/** Before there was a generation_config.json, config.json said what ends a text. */
+function legacy({ forced_bos_token_id: first, forced_eos_token_id: last }: Json): Json {
+  return { forced_bos_token_id: first ?? null, forced_eos_token_id: last ?? null };
 }
 
 function fromFile(file: Json): Partial<GenerateOptions> {

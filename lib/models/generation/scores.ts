@@ -28,6 +28,28 @@ export function discourageRepeats(
   return scores;
 }
 
+/**
+ * All that is asked of the next token beside its likelihood: repeats, then a least length, then tokens that must stand at the
+ * beginning and at the end. Changes `scores`, which it returns.
+ *
+ * @param made  The new tokens so far.
+ */
+export function constrain(
+  scores: Float64Array,
+  prompt: readonly number[],
+  made: readonly number[],
+  generation: Generation,
+): Float64Array {
+  const { minNewTokens, maxNewTokens, forcedBosTokenId, forcedEosTokenId, eos } = generation;
+  discourageRepeats(scores, [...prompt, ...made], generation);
+  if (made.length < minNewTokens) for (const token of eos) scores[token] = -Infinity;
+  if (made.length === 0 && forcedBosTokenId !== null)
+    scores.fill(-Infinity).fill(0, forcedBosTokenId, forcedBosTokenId + 1);
+  if (made.length === maxNewTokens - 1 && forcedEosTokenId !== null)
+    scores.fill(-Infinity).fill(0, forcedEosTokenId, forcedEosTokenId + 1);
+  return scores;
+}
+
 /** The index of the largest entry; the first of equal ones. */
 export function largest(scores: Float64Array): number {
   return scores.reduce((best, value, k) => (value > (scores[best] as number) ? k : best), 0);
