@@ -87,6 +87,7 @@ export function attendInBlocks(
 ): Tensor {
   const { samples, queries, keys, queryPlaces, keyPlaces, hidden } = blocks;
   const { heads, scale, bias, dropout } = options;
+  if (samples === 0) return query;
   const width = query.shape[1] as number;
   const q = toBlocks(query, queryPlaces, samples, queries, heads);
   const k = toBlocks(key, keyPlaces, samples, keys, heads);

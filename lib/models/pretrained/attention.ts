@@ -18,6 +18,8 @@ export interface AttentionShape extends LinearShape {
   readonly causal: boolean;
   /** One product for queries, keys and values, in this order. Default false. */
   readonly fused?: boolean;
+  /** Of the keys, where they are apart. Default: `bias`. */
+  readonly keyBias?: boolean;
   /** Of the output projection. Default: `bias`. */
   readonly outBias?: boolean;
   /** Probability with which an attention weight is dropped while training. Default 0. */
@@ -65,7 +67,7 @@ export class Attention extends Module {
     const keys = keyHeads * headDim;
     this.qkv = fused ? linearLayer(dim, inner + 2 * keys, shape) : null;
     this.query = fused ? null : linearLayer(dim, inner, spread(shape, shape.queryStd));
-    this.key = fused ? null : linearLayer(dim, keys, shape);
+    this.key = fused ? null : linearLayer(dim, keys, { ...shape, bias: shape.keyBias ?? shape.bias ?? true });
     this.value = fused ? null : linearLayer(dim, keys, shape);
     this.out = linearLayer(inner, dim, spread({ ...shape, bias: shape.outBias ?? shape.bias ?? true }, shape.outStd));
     this.heads = heads;

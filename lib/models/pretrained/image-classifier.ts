@@ -26,6 +26,15 @@ export abstract class ImageBackbone extends Module {
 
   /** @param rows `[B * rowsPerImage, dim]` in segments of `rowsPerImage` each @returns the same shape */
   abstract encode(rows: Tensor, scope: AttentionScope): Tensor;
+
+  /**
+   * The rows that stand for an image; here those before its patches.
+   *
+   * @param hidden `[B, rowsPerImage, dim]` in segments of one such image each @returns `[B, k, dim]`
+   */
+  pool(hidden: Tensor): Tensor {
+    return hidden.narrow(1, 0, this.extraRows);
+  }
 }
 
 /** `[B, extraRows, dim]` rows that stand for images to `[B, labels]`. */
@@ -69,7 +78,7 @@ export class ImageClassifier extends PretrainedModel {
       );
     using single = Segments.of(images);
     return tidy(() => {
-      const { dim, rowsPerImage, extraRows } = backbone;
+      const { dim, rowsPerImage } = backbone;
       const dtype = backbone.parameters()[0]?.dtype ?? 'float32';
       const embedded = withSegments(single, () =>
         backbone.embed(fromTypedArray(pixels, [samples, ...shape]).to(dtype)),
@@ -77,8 +86,8 @@ export class ImageClassifier extends PretrainedModel {
       using rows = single.withOffsets(single.offsets.map((b) => b * BigInt(rowsPerImage)));
       const scope = { texts: rows.cuSeqlens, textKeys: rows.sampleKeys, cache: null };
       const hidden = withSegments(rows, () => backbone.encode(embedded.reshape([-1, dim]), scope));
-      const first = hidden.view([samples, rowsPerImage, dim]).narrow(1, 0, extraRows);
-      return withSegments(single, () => use(this.head.forward(first)));
+      const pooled = (): Tensor => backbone.pool(hidden.view([samples, rowsPerImage, dim]));
+      return withSegments(single, () => use(this.head.forward(pooled())));
     });
   }
 }

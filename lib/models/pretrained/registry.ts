@@ -2,6 +2,7 @@
 
 import { albert } from '../families/albert';
 import { bart } from '../families/bart';
+import { beit } from '../families/beit';
 import { bert } from '../families/bert';
 import { deit } from '../families/deit';
 import { distilbert } from '../families/distilbert';
@@ -49,4 +50,5 @@ export const FAMILIES: readonly Family[] = [
   t5,
   vit,
   deit,
+  beit,
 ];

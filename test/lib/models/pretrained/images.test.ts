@@ -8,18 +8,25 @@ import { imageBatch, ImageExampleDataset, type ImageExample } from '../../../../
 import { fromConfig, fromPretrained } from '../../../../lib/models';
 import { namesOf } from '../../../../lib/models/pretrained/family';
 import { theirName } from '../../../../lib/models/pretrained/names';
-import { biasesOnly, lora } from '../../../../lib/nn';
+import { DropPath } from '../../../../lib/models/pretrained/drop-path';
+import { biasesOnly, Initializer, lora, Segments, withSegments } from '../../../../lib/nn';
 import { sgd } from '../../../../lib/optim';
 import { abadi, checkIndependence, perSampleNorms, poisson, PrivacyEngine } from '../../../../lib/privacy';
-import { noGrad, type Tensor, tidy } from '../../../../lib/tensor';
+import { noGrad, ones, setNumThreads, type Tensor, tidy } from '../../../../lib/tensor';
 import { thrown } from '../../data/support';
 import { type Expected, folderOf } from './fixtures';
+
+// Models this small lose more to waiting for a second thread than they gain.
+beforeAll(() => setNumThreads(1));
 
 /** The cases of scripts/fixtures/image_models.py with their tasks. */
 const CASES = [
   ['vit-classifier', 'image-classification'],
   ['deit-multi-label', 'image-classification'],
   ['deit-teacher', 'image-classification-with-teacher'],
+  ['beit-distances', 'image-classification'],
+  ['beit-shared', 'image-classification'],
+  ['beit-plain', 'image-classification'],
 ] as const;
 
 interface ExpectedOfImages extends Pick<Expected, 'losses' | 'norms'> {
@@ -131,6 +138,21 @@ describe.each(CASES)('%s', (name, task) => {
     model.dispose();
   });
 
+  test('what is dropped of an image depends on its record and step alone, not on its neighbours', async () => {
+    const model = (await open('float64')).train();
+    const losses = (chosen: readonly ImageExample[], recordIds: number[], step: number): number[] => {
+      const batch = imageBatch(chosen, truth.shape, { recordIds: Int32Array.from(recordIds), step });
+      return tidy(() => noGrad(() => values(model.loss(batch))));
+    };
+    const { examples } = truth;
+    const together = losses(examples, [5, 6, 7], 3);
+    examples.forEach((image, b) => expect(losses([image], [5 + b], 3)[0]).toBeCloseTo(together[b]!, 12));
+    const others = Array.from({ length: 24 }, (_, k) => losses([examples[0]!], [5], 4 + k)[0]!);
+    const drops = name === 'vit-classifier' || name === 'beit-distances' || name === 'beit-shared';
+    expect(new Set([...others, together[0]!].map((loss) => loss.toFixed(9))).size > 1).toBe(drops);
+    model.dispose();
+  });
+
   test('biases alone, and low-rank additions, are what is trained', async () => {
     const batch = imageBatch(truth.examples, truth.shape);
     const [biased, thin] = [(await open('float64')).eval(), (await open('float64')).eval()];
@@ -167,6 +189,8 @@ describe.each(CASES)('%s', (name, task) => {
 /** Python's modules are called otherwise than the tensors in its files, which keep the names of older versions. */
 function presentName(name: string): string {
   return name
+    .replace('beit.encoder.relative_position_bias.', 'beit.shared_position_bias.')
+    .replace('.attention.attention.relative_position_bias.', '.relative_position_bias.')
     .replace('.encoder.layer.', '.layers.')
     .replace('.attention.attention.', '.attention.')
     .replace('.attention.output.dense', '.attention.o_proj')
@@ -179,6 +203,8 @@ test.each([
   [{ model_type: 'vit', image_size: 8, patch_size: 16 }],
   [{ model_type: 'vit', image_size: [8, 0] }],
   [{ model_type: 'deit', num_attention_heads: 5, hidden_size: 8 }],
+  [{ model_type: 'beit', image_size: [8, 16], patch_size: 4 }],
+  [{ model_type: 'beit', drop_path_rate: 1 }],
 ])('a configuration that is not built here is refused: %j', async (config) => {
   const error = await thrown(() => fromConfig(config, { task: 'image-classification' }));
   expect(error).toMatchObject({ code: 'ERR_MODEL_CONFIG' });
@@ -195,4 +221,24 @@ test('the fingerprint of images changes with any pixel, label or size', () => {
   ];
   expect(new Set(prints).size).toBe(4);
   expect(print([1, 2, 3, 4], 0, [1, 2, 2])).toBe(prints[0]);
+});
+
+test('a branch that is dropped takes all rows of its sample with it, as often as it should, and the rest keep their mean', () => {
+  const path = new DropPath(0.25, { init: new Initializer(5) });
+  const samples = 400;
+  const recordIds = Int32Array.from({ length: samples }, (_, b) => b);
+  using segments = Segments.equal(samples, 3, { recordIds, step: 2 });
+  const rows = tidy(() => withSegments(segments, () => values(path.forward(ones([samples * 3, 2])))));
+  let dropped = 0;
+  for (let b = 0; b < samples; b++) {
+    const own = new Set(rows.slice(6 * b, 6 * b + 6));
+    expect(own.size).toBe(1);
+    const [value] = [...own] as [number];
+    if (value === 0) dropped += 1;
+    else expect(value).toBeCloseTo(1 / 0.75, 6);
+  }
+  // Four standard deviations of 400 draws.
+  expect(Math.abs(dropped / samples - 0.25)).toBeLessThan(4 * Math.sqrt((0.25 * 0.75) / samples));
+  const still = tidy(() => withSegments(segments, () => values(path.eval().forward(ones([samples * 3, 2])))));
+  expect(still.every((value) => value === 1)).toBe(true);
 });
