@@ -14,6 +14,7 @@ export const ERROR_CODES = {
   ERR_TORCH_NO_OVERLOAD: 'no overload of an operator accepts the arguments',
   ERR_TENSOR_DISPOSED: 'a tensor was used after dispose()',
   ERR_OUT_OF_MEMORY: 'memory for a tensor could not be allocated',
+  ERR_DEVICE: 'a device is not available, or tensors are on different ones',
   ERR_DATA_FORMAT: 'a data file is unreadable, empty or malformed',
   ERR_VOCABULARY: 'a text, a tokenizer or a data set has tokens that a vocabulary does not hold',
   ERR_MODEL_NOT_FOUND: 'a folder has no model, or the hub cache does not hold it',

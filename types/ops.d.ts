@@ -3297,6 +3297,8 @@ export interface PhantomgradOps<Tensor> {
   book_materialise(book: Int, wanted: boolean): void;
   /** `phantomgrad::book_norms(int book) -> (Tensor, Tensor, Tensor)` */
   book_norms(book: Int): [Tensor, Tensor, Tensor];
+  /** `phantomgrad::book_owns(Tensor parameter) -> bool` */
+  book_owns(parameter: Tensor): boolean;
   /** `phantomgrad::book_parameters_changed(int book) -> ()` */
   book_parameters_changed(book: Int): void;
   /** `phantomgrad::book_set_groups(int book, int[] groups) -> ()` */
@@ -3318,6 +3320,8 @@ export interface PhantomgradOps<Tensor> {
   /** `phantomgrad::convolution(Tensor input, Tensor weight, Tensor? bias, int[] stride, int[] padding, int[] dilation, int groups=1) -> Tensor` */
   convolution(input: Tensor, weight: Tensor, bias?: Tensor | null, stride: readonly Int[], padding: readonly Int[], dilation: readonly Int[], groups?: Int): Tensor;
   convolution(input: Tensor, weight: Tensor, options: { bias?: Tensor | null; stride: readonly Int[]; padding: readonly Int[]; dilation: readonly Int[]; groups?: Int }): Tensor;
+  /** `phantomgrad::cuda_device_count() -> int` */
+  cuda_device_count(): number;
   /** `phantomgrad::declare_use(Tensor output, Tensor parameter, *, Tensor? left=None, Tensor? right=None, Tensor? ids=None, float scale=1.) -> Tensor` */
   declare_use(output: Tensor, parameter: Tensor, options?: { left?: Tensor | null; right?: Tensor | null; ids?: Tensor | null; scale?: number }): Tensor;
   /** `phantomgrad::dropout(Tensor input, float p, *, int seed, int step, int site, Tensor cu_seqlens, Tensor sample_keys) -> Tensor` */
@@ -3357,6 +3361,8 @@ export interface PhantomgradOps<Tensor> {
   phantom_norm(ids: Tensor, input_gradients: Tensor, hidden: Tensor, table: Tensor, targets: Tensor, cu_seqlens: Tensor, options?: { weights?: Tensor | null; bias?: Tensor | null; input_scale?: number; scale?: number; label_smoothing?: number; padding_id?: Int; head_padding_id?: Int; candidates?: Tensor | null; mean?: boolean; lse?: Tensor | null }): [Tensor, Tensor, Tensor, Tensor, Tensor];
   /** `phantomgrad::phantom_sum(Tensor ids, Tensor input_gradients, Tensor hidden, Tensor table, Tensor targets, Tensor factors, Tensor cu_seqlens, *, Tensor? weights=None, Tensor? bias=None, float input_scale=1., float scale=1., float label_smoothing=0., int padding_id=-1, int head_padding_id=-1, Tensor? candidates=None, bool mean=False) -> Tensor` */
   phantom_sum(ids: Tensor, input_gradients: Tensor, hidden: Tensor, table: Tensor, targets: Tensor, factors: Tensor, cu_seqlens: Tensor, options?: { weights?: Tensor | null; bias?: Tensor | null; input_scale?: number; scale?: number; label_smoothing?: number; padding_id?: Int; head_padding_id?: Int; candidates?: Tensor | null; mean?: boolean }): Tensor;
+  /** `phantomgrad::prefer_any_device(bool wanted) -> ()` */
+  prefer_any_device(wanted: boolean): void;
   /** `phantomgrad::private_adam_(Tensor(a!) parameters, Tensor(b!) exp_avg, Tensor(c!) exp_avg_sq, Tensor(d!) sum, int noise_source, float noise_std, float grid, float divisor, float lr, float beta1, float beta2, float eps, float weight_decay, bool decoupled, int adam_step, *, Tensor? run_ends=None, Tensor? scales=None, Tensor? steps=None, float moment_floor=0.) -> int` */
   private_adam_(parameters: Tensor, exp_avg: Tensor, exp_avg_sq: Tensor, sum: Tensor, noise_source: Int, noise_std: number, grid: number, divisor: number, lr: number, beta1: number, beta2: number, eps: number, weight_decay: number, decoupled: boolean, adam_step: Int, options?: { run_ends?: Tensor | null; scales?: Tensor | null; steps?: Tensor | null; moment_floor?: number }): number;
   /** `phantomgrad::privatise_(Tensor(a!) sum, int noise_source, float noise_std, float grid, float divisor, *, Tensor? run_ends=None, Tensor? scales=None) -> Tensor` */

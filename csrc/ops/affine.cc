@@ -1,10 +1,13 @@
 // y = x * w + b, w and b repeated over the other dimensions: scales of normalisations, learned scalars, lone biases.
 #include "cpu/affine.h"
 
+#include <ATen/ops/add.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mul.h>
+#include <ATen/ops/sum.h>
 
 #include "cpu/parallel.h"
+#include "ops/any.h"
 #include "ops/dispatch.h"
 #include "ops/operators.h"
 #include "ops/tap.h"
@@ -35,13 +38,14 @@ class Affine final : public Operation {
                      const std::vector<bool>& needed) override {
     const at::Tensor x = inputs[0].contiguous();
     if (needed[1] || needed[2]) segments_ = widen(*segments_of("affine", shape_.rows, first_dimension_), shape_.each);
+    if (!has_kernels(x)) return any_forward(x, inputs);
     at::Tensor y = at::empty(x.sizes(), x.options());
     with_floating("affine", x, [&](auto zero) {
       using T = decltype(zero);
       const int64_t size = shape_.channels * shape_.inner;
       cpu::parallel_for(0, shape_.rows * shape_.each, cpu::grain_for(size), [&](int64_t first, int64_t last) {
-        PG_CALL((affine_forward<T>), x.const_data_ptr<T>() + first * size, data<T>(inputs[1]), data<T>(inputs[2]),
-                last - first, shape_.channels, shape_.inner, y.mutable_data_ptr<T>() + first * size);
+        PG_CALL((affine_forward<T>), host_data<T>(x) + first * size, data<T>(inputs[1]), data<T>(inputs[2]),
+                last - first, shape_.channels, shape_.inner, host_writable<T>(y) + first * size);
       });
     });
     return y;
@@ -58,29 +62,48 @@ class Affine final : public Operation {
     if (!sink.needs(1) && !sink.needs(2)) return;
     const at::Tensor x = inputs[0].contiguous();
     const int64_t samples = segments_->count(), size = shape_.channels * shape_.inner;
+    if (!has_kernels(x)) return any_backward(inputs, x, gradient, sink);
     at::Tensor d_weight = sink.needs(1) ? at::empty({samples, shape_.channels}, x.options()) : at::Tensor();
     at::Tensor d_bias = sink.needs(2) ? at::empty({samples, shape_.channels}, x.options()) : at::Tensor();
     with_floating("affine", x, [&](auto zero) {
       using T = decltype(zero);
-      cpu::parallel_for(0, samples, cpu::grain_for(2 * size * segments_->mean_length()),
-                        [&](int64_t first, int64_t last) {
-                          for (int64_t b = first; b < last; ++b) {
-                            const int64_t at = segments_->first(b) * size, to = b * shape_.channels;
-                            PG_CALL((affine_sums<T>), gradient.const_data_ptr<T>() + at, x.const_data_ptr<T>() + at,
-                                    segments_->length(b), shape_.channels, shape_.inner,
-                                    d_weight.defined() ? d_weight.mutable_data_ptr<T>() + to : nullptr,
-                                    d_bias.defined() ? d_bias.mutable_data_ptr<T>() + to : nullptr);
-                          }
-                        });
+      cpu::parallel_for(
+          0, samples, cpu::grain_for(2 * size * segments_->mean_length()), [&](int64_t first, int64_t last) {
+            for (int64_t b = first; b < last; ++b) {
+              const int64_t at = segments_->first(b) * size, to = b * shape_.channels;
+              PG_CALL((affine_sums<T>), host_data<T>(gradient) + at, host_data<T>(x) + at, segments_->length(b),
+                      shape_.channels, shape_.inner, d_weight.defined() ? host_writable<T>(d_weight) + to : nullptr,
+                      d_bias.defined() ? host_writable<T>(d_bias) + to : nullptr);
+            }
+          });
     });
     if (sink.needs(1)) sink.use(1, weight, stored_use(d_weight, segments_->token()));
     if (sink.needs(2)) sink.use(2, inputs[2], stored_use(d_bias, segments_->token()));
   }
 
  private:
+  at::Tensor any_forward(const at::Tensor& x, const std::vector<at::Tensor>& inputs) const {
+    check_floating("affine", x);
+    at::Tensor y = x.view({shape_.rows * shape_.each, shape_.channels, shape_.inner});
+    if (inputs[1].defined()) y = at::mul(y, inputs[1].view({shape_.channels, 1}));
+    if (inputs[2].defined()) y = at::add(y, inputs[2].view({shape_.channels, 1}));
+    return y.view(x.sizes());
+  }
+
+  void any_backward(const std::vector<at::Tensor>& inputs, const at::Tensor& x, const at::Tensor& gradient,
+                    Sink& sink) const {
+    const std::vector<int64_t> parts{shape_.rows * shape_.each, shape_.channels, shape_.inner};
+    const at::Tensor g = gradient.view(parts).to(at::kDouble);
+    const auto stored = [&](const at::Tensor& products) {
+      return stored_use(any_sample_sums(at::sum(products, {2}), *segments_), segments_->token());
+    };
+    if (sink.needs(1)) sink.use(1, inputs[1], stored(at::mul(g, x.view(parts).to(at::kDouble))));
+    if (sink.needs(2)) sink.use(2, inputs[2], stored(g));
+  }
+
   template <class T>
   static const T* data(const at::Tensor& t) {
-    return t.defined() ? t.const_data_ptr<T>() : nullptr;
+    return t.defined() ? host_data<T>(t) : nullptr;
   }
 
   Shape shape_;
@@ -115,7 +138,7 @@ at::Tensor affine(const at::Tensor& input, const std::optional<at::Tensor>& weig
                                               : shape.inner;
     part *= input.size(i);
   }
-  return tap(std::make_shared<Affine>(shape, dims == 0 || start == 0 ? 1 : input.size(0)),
+  return tap("affine", std::make_shared<Affine>(shape, dims == 0 || start == 0 ? 1 : input.size(0)),
              {input, weight.value_or(at::Tensor()), bias.value_or(at::Tensor())});
 }
 

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "cpu/parallel.h"
+#include "ops/any.h"
 #include "ops/buffer.h"
 #include "ops/dispatch.h"
 #include "ops/operators.h"
@@ -40,6 +41,13 @@ class Attention final : public Operation {
 
   at::Tensor forward(const std::vector<at::Tensor>& inputs, const std::vector<BookEntry>&,
                      const std::vector<bool>&) override {
+    generic_ = !has_kernels(inputs[0]);
+    if (generic_) {
+      check_floating("attention", inputs[0]);
+      const AnyAttended result = any_attention(any_call(inputs));
+      variance_ = result.variance;
+      return result.output;
+    }
     const int64_t rows = segments_.rows(), width = inputs[2].size(1);
     at::Tensor output = at::empty({rows, width}, inputs[0].options());
     const auto numbers = [&](bool wanted) {
@@ -51,10 +59,10 @@ class Attention final : public Operation {
     each_head(inputs, [&](auto params, int64_t first, int64_t head, auto* workspace) {
       using T = std::remove_pointer_t<decltype(workspace)>;
       const auto row = [&](const at::Tensor& t) {
-        return t.defined() ? t.mutable_data_ptr<T>() + first * options_.heads + head : nullptr;
+        return t.defined() ? host_writable<T>(t) + first * options_.heads + head : nullptr;
       };
       const cpu::AttentionRows<T> results{row(lse_), row(plain_lse_), row(variance_), options_.heads};
-      PG_CALL((attention_forward<T>), params, output.mutable_data_ptr<T>() + first * width + head * params.dim, width,
+      PG_CALL((attention_forward<T>), params, host_writable<T>(output) + first * width + head * params.dim, width,
               results, workspace);
     });
     return output;
@@ -64,6 +72,12 @@ class Attention final : public Operation {
   const at::Tensor& variance() const { return variance_; }
 
   void backward(const std::vector<at::Tensor>& inputs, const at::Tensor& gradient, Sink& sink) override {
+    if (generic_) {
+      const std::vector<at::Tensor> gradients = any_attention_backward(any_call(inputs), gradient);
+      for (size_t i = 0; i < 3; ++i)
+        if (sink.needs(i)) sink.gradient(i, gradients[i]);
+      return;
+    }
     const int64_t rows = segments_.rows(), width = inputs[2].size(1);
     at::Tensor d_query = at::empty({rows, width}, gradient.options()), d_key = at::empty_like(d_query),
                d_value = at::empty_like(d_query);
@@ -71,12 +85,12 @@ class Attention final : public Operation {
       using T = std::remove_pointer_t<decltype(workspace)>;
       const int64_t at = first * width + head * params.dim;
       const auto row = [&](const at::Tensor& t) {
-        return t.defined() ? t.const_data_ptr<T>() + first * options_.heads + head : nullptr;
+        return t.defined() ? host_data<T>(t) + first * options_.heads + head : nullptr;
       };
       const cpu::AttentionRows<const T> rows_of{row(lse_), row(plain_lse_), nullptr, options_.heads};
-      PG_CALL((attention_backward<T>), params, gradient.const_data_ptr<T>() + at, width, rows_of,
-              d_query.mutable_data_ptr<T>() + at, width, d_key.mutable_data_ptr<T>() + at, width,
-              d_value.mutable_data_ptr<T>() + at, width, workspace);
+      PG_CALL((attention_backward<T>), params, host_data<T>(gradient) + at, width, rows_of,
+              host_writable<T>(d_query) + at, width, host_writable<T>(d_key) + at, width,
+              host_writable<T>(d_value) + at, width, workspace);
     });
     if (sink.needs(0)) sink.gradient(0, d_query);
     if (sink.needs(1)) sink.gradient(1, d_key);
@@ -84,6 +98,31 @@ class Attention final : public Operation {
   }
 
  private:
+  uint64_t stream(int64_t sample, int64_t head) const {
+    return mix64(dropout_stream(options_.seed, options_.step, options_.site, host_data<int64_t>(sample_keys_)[sample]) +
+                 static_cast<uint64_t>(head));
+  }
+
+  AnyAttention any_call(const std::vector<at::Tensor>& inputs) const {
+    std::vector<uint64_t> streams;
+    if (options_.dropout > 0)
+      for (int64_t b = 0; b < segments_.count(); ++b)
+        for (int64_t head = 0; head < options_.heads; ++head) streams.push_back(stream(b, head));
+    const bool noisy = inputs.size() > 3;
+    return {inputs[0],
+            inputs[1],
+            inputs[2],
+            segments_,
+            options_.heads,
+            options_.causal,
+            options_.dropout,
+            std::move(streams),
+            options_.correction,
+            options_.max_penalty,
+            noisy ? inputs[3] : at::Tensor(),
+            noisy ? inputs[4] : at::Tensor()};
+  }
+
   // Calls body(params, first row, head, workspace) for every sample and head, samples in parallel.
   template <class Body>
   void each_head(const std::vector<at::Tensor>& inputs, Body body) const {
@@ -96,14 +135,8 @@ class Attention final : public Operation {
         for (int64_t i = begin; i < end; ++i) {
           const int64_t b = i / options_.heads, head = i % options_.heads, first = segments_.first(b);
           if (segments_.length(b) == 0) continue;
-          const auto pointer = [&](const at::Tensor& t) {
-            return t.const_data_ptr<T>() + first * t.stride(0) + head * dim;
-          };
-          const uint64_t stream = options_.dropout == 0
-                                      ? 0
-                                      : mix64(dropout_stream(options_.seed, options_.step, options_.site,
-                                                             sample_keys_.const_data_ptr<int64_t>()[b]) +
-                                              static_cast<uint64_t>(head));
+          const auto pointer = [&](const at::Tensor& t) { return host_data<T>(t) + first * t.stride(0) + head * dim; };
+          const uint64_t own_stream = options_.dropout == 0 ? 0 : stream(b, head);
           const cpu::AttentionParams<T> params{pointer(inputs[0]),
                                                pointer(inputs[1]),
                                                pointer(inputs[2]),
@@ -115,7 +148,7 @@ class Attention final : public Operation {
                                                static_cast<T>(1 / std::sqrt(static_cast<double>(dim))),
                                                options_.causal,
                                                options_.dropout,
-                                               stream,
+                                               own_stream,
                                                noise<T>(inputs, first, head)};
           body(params, first, head, workspace.data());
         }
@@ -130,10 +163,10 @@ class Attention final : public Operation {
     const at::Tensor &key = inputs[3], &value = inputs[4];
     const int64_t each = key.size(1) / options_.heads;
     return {options_.correction,
-            key.const_data_ptr<T>() + first * key.stride(0) + head * each,
+            host_data<T>(key) + first * key.stride(0) + head * each,
             key.stride(0),
             each > 1,
-            value.defined() ? value.const_data_ptr<T>() + first * value.stride(0) + head : nullptr,
+            value.defined() ? host_data<T>(value) + first * value.stride(0) + head : nullptr,
             value.defined() ? value.stride(0) : 0,
             static_cast<T>(options_.max_penalty)};
   }
@@ -142,6 +175,7 @@ class Attention final : public Operation {
   AttentionOptions options_;
   at::Tensor sample_keys_, lse_, plain_lse_, variance_;
   int64_t longest_ = 0;
+  bool generic_ = false;
 };
 
 at::Tensor rows_in_order(const at::Tensor& t) { return t.stride(-1) == 1 ? t : t.contiguous(); }
@@ -197,7 +231,8 @@ Correction correction_of(std::string_view name) {
 at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
                      const at::Tensor& cu_seqlens, int64_t heads, bool causal, double dropout, int64_t seed,
                      int64_t step, int64_t site, const std::optional<at::Tensor>& sample_keys) {
-  return tap(checked_attention("attention", query, key, value, cu_seqlens, {heads, causal, dropout, seed, step, site},
+  return tap("attention",
+             checked_attention("attention", query, key, value, cu_seqlens, {heads, causal, dropout, seed, step, site},
                                sample_keys),
              {rows_in_order(query), rows_in_order(key), rows_in_order(value)});
 }
@@ -219,8 +254,8 @@ std::tuple<at::Tensor, at::Tensor> re_attention(const at::Tensor& query, const a
   const at::Tensor of_keys = constant_rows("keyVariance", key_variance, query, {heads, query.size(1)});
   const at::Tensor of_values =
       value_variance.has_value() ? constant_rows("valueVariance", *value_variance, query, {heads}) : at::Tensor();
-  at::Tensor output =
-      tap(operation, {rows_in_order(query), rows_in_order(key), rows_in_order(value), of_keys, of_values});
+  at::Tensor output = tap("reAttention", operation,
+                          {rows_in_order(query), rows_in_order(key), rows_in_order(value), of_keys, of_values});
   at::Tensor variance =
       of_values.defined() ? operation->variance() : at::zeros({query.size(0), heads}, query.options());
   return {std::move(output), std::move(variance)};

@@ -3,12 +3,13 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/ones_like.h>
-#include <ATen/ops/zeros_like.h>
+#include <c10/util/ThreadLocalDebugInfo.h>
 
 #include <algorithm>
 #include <cmath>
 
 #include "error.h"
+#include "ops/device.h"
 #include "ops/tap.h"
 
 namespace phantomgrad {
@@ -20,12 +21,15 @@ constexpr double kSlack = 0.004;
 // Larger factors (of vanishing gradients) would overflow the float32 products of the fast paths: inf * 0 is NaN.
 constexpr double kLargestFactor = 0x1p60;
 
-// Backward passes on the CPU run on the thread that asked for them.
-thread_local bool stepping = false;
+// Marks a step. LibTorch carries this to the threads that run the backward pass of other devices; a thread_local of
+// ours would be false there.
+constexpr c10::DebugInfoKind kStep = c10::DebugInfoKind::TEST_INFO_2;
+
+struct Stepping : c10::DebugInfoBase {};
 
 }  // namespace
 
-bool Book::in_step() { return stepping; }
+bool Book::in_step() { return dynamic_cast<Stepping*>(c10::ThreadLocalDebugInfo::get(kStep)) != nullptr; }
 
 void Book::record(int64_t slot, UsePtr use) {
   PG_CHECK(phase_ != Phase::closed, "ERR_BACKWARD_OUTSIDE_STEP", "backward() reached parameter ", name(slot),
@@ -50,11 +54,10 @@ void Book::run_backward(const at::Tensor& loss, const at::Tensor& seed, Phase ph
   samples_ = loss.size(0);
   loss_ = loss;
   phase_ = phase;
-  stepping = true;
   try {
+    const c10::DebugInfoGuard step(kStep, std::make_shared<Stepping>());
     loss.backward(seed, keep_graph, /*create_graph=*/false);
   } catch (const std::exception& error) {
-    stepping = false;
     phase_ = Phase::closed;
     loss_.reset();
     discard();
@@ -62,7 +65,6 @@ void Book::run_backward(const at::Tensor& loss, const at::Tensor& seed, Phase ph
              "step: the loss has already been used. Compute it again for another step.");
     throw;
   }
-  stepping = false;
   phase_ = Phase::closed;
   loss_.reset();
 }
@@ -78,17 +80,17 @@ void Book::backward(const at::Tensor& loss, int64_t token) {
 std::string Book::check_attribution(const at::Tensor& loss, const std::vector<int64_t>& chosen) {
   PG_CHECK(loss.dim() == 1 && loss.size(0) == static_cast<int64_t>(chosen.size()), "ERR_LOSS_SHAPE",
            "step: the loss must have one entry a sample, got shape ", loss.sizes(), ".");
-  const at::Tensor seed = at::zeros_like(loss, at::TensorOptions().dtype(at::kDouble));
-  for (size_t b = 0; b < chosen.size(); ++b) seed.mutable_data_ptr<double>()[b] = chosen[b] != 0;
-  run_backward(loss, seed.to(loss.scalar_type()), Phase::checking, true);
-  const at::Tensor losses = loss.detach().to(at::kDouble).contiguous();
+  std::vector<double> seed;
+  for (const int64_t one : chosen) seed.push_back(one != 0);
+  run_backward(loss, doubles_on(loss.device(), seed).to(loss.scalar_type()), Phase::checking, true);
+  const std::vector<double> losses = host_doubles(loss);
   std::string complaint;
   for (size_t slot = 0; slot < slots_.size() && complaint.empty(); ++slot) {
     std::vector<double> products(static_cast<size_t>(samples_), 0.0);
     for (const UsePtr& use : slots_[slot].uses) use->add_row_products(products.data());
     for (size_t b = 0; b < products.size() && complaint.empty(); ++b) {
       // 0 * NaN is NaN: a sample that is not finite by itself is no witness.
-      const bool finite = std::isfinite(losses.const_data_ptr<double>()[b]) && std::isfinite(products[b]);
+      const bool finite = std::isfinite(losses[b]) && std::isfinite(products[b]);
       if (chosen[b] == 0 && finite && products[b] != 0)
         complaint =
             c10::str("the losses of other samples reached parameter ", names_[slot], " through the rows of sample ", b);
@@ -132,6 +134,7 @@ int64_t Book::columns(size_t slot) const {
 }
 
 Book::Norms Book::norms() {
+  const at::NoGradGuard no_grad;
   const auto samples = static_cast<size_t>(samples_), groups = static_cast<size_t>(group_count_);
   Norms result{std::vector<double>(groups * samples, 0.0), std::vector<double>(groups * samples, 0.0),
                std::vector<double>(slots_.size() * samples, 0.0)};
@@ -169,7 +172,7 @@ void Book::refine(Norms& norms, std::vector<std::vector<double>>& bounds) {
   const auto excess = [&](size_t i, size_t b) {
     return bounds[i][b] * bounds[i][b] - norms.parameter_norm2[i * samples + b];
   };
-  std::vector<double> gradient;
+  const at::NoGradGuard no_grad;
   std::vector<std::vector<double>> products(slots_.size());
   for (int64_t group = 0; group < group_count_; ++group) {
     std::vector<size_t> members;
@@ -189,7 +192,7 @@ void Book::refine(Norms& norms, std::vector<std::vector<double>>& bounds) {
           products[i].assign(samples, 0.0);
           for (const UsePtr& use : slot.uses) use->add_row_products(products[i].data());
         }
-        gradient.resize(static_cast<size_t>(parameters_[i].numel()));
+        const at::Tensor gradient = gradient_room(slot.uses, parameters_[i].numel());
         const ExactNorm exact = exact_norm(slot.uses, static_cast<int64_t>(b), products[i][b], gradient);
         norms.parameter_norm2[i * samples + b] = exact.norm2 * (scales_[i] * scales_[i]);
         bounds[i][b] = exact.bound * scales_[i];
@@ -205,11 +208,11 @@ void Book::accumulate(std::vector<double> factors) {
            "accumulate: expected ", group_count_, " x ", samples_, " factors, got ", factors.size(), ".");
   for (double& factor : factors)
     if (!std::isfinite(factor)) factor = 0;
-  double* sum = sum_.mutable_data_ptr<double>();
+  const at::NoGradGuard no_grad;
   for (size_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];
     if (slot.uses.empty()) continue;
-    double* part = sum + offsets_[i];
+    const at::Tensor part = sum_.narrow(0, offsets_[i], offsets_[i + 1] - offsets_[i]);
     const auto first = factors.begin() + groups_[i] * samples_;
     std::vector<double> rest(first, first + samples_);
     // A product below the normal numbers has lost digits and may have been rounded up by more than the bounds allow
@@ -222,13 +225,14 @@ void Book::accumulate(std::vector<double> factors) {
       for (const UsePtr& use : slot.uses) use->accumulate(rest.data(), part);
       continue;
     }
-    std::vector<double> gradient;
+    at::Tensor gradient;
     for (size_t b = 0; b < rest.size(); ++b) {
       const bool exact = !slot.exact.empty() && slot.exact[b];
       if ((!exact && std::abs(rest[b]) <= kLargestFactor) || rest[b] == 0) continue;
-      gradient.assign(static_cast<size_t>(parameters_[i].numel()), 0.0);
-      for (const UsePtr& use : slot.uses) use->materialise(static_cast<int64_t>(b), gradient.data());
-      for (size_t j = 0; j < gradient.size(); ++j) part[j] += rest[b] * gradient[j];
+      if (!gradient.defined()) gradient = gradient_room(slot.uses, parameters_[i].numel());
+      gradient.zero_();
+      for (const UsePtr& use : slot.uses) use->materialise(static_cast<int64_t>(b), gradient);
+      add_gradient(rest[b], gradient, part);
       rest[b] = 0;
     }
     slot.record->accumulate(rest.data(), part);

@@ -2,6 +2,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
+#include <torch/library.h>
 
 #include <algorithm>
 #include <unordered_map>
@@ -9,6 +10,7 @@
 
 #include "error.h"
 #include "ops/book.h"
+#include "ops/device.h"
 #include "ops/tap.h"
 
 namespace phantomgrad {
@@ -37,7 +39,7 @@ void check_apart(const std::vector<at::Tensor>& parameters, const std::vector<st
     if (p.numel() == 0) continue;
     int64_t span = 1;
     for (int64_t j = 0; j < p.dim(); ++j) span += (p.size(j) - 1) * p.stride(j);
-    const char* first = static_cast<const char*>(p.const_data_ptr());
+    const char* first = address_of(p);
     extents.push_back({first, first + span * static_cast<int64_t>(p.element_size()), i});
   }
   std::sort(extents.begin(), extents.end(), [](const Extent& a, const Extent& b) { return a.first < b.first; });
@@ -71,7 +73,10 @@ std::shared_ptr<Book> Book::attach(std::vector<at::Tensor> parameters, std::vect
              " must be a leaf that requires a gradient.");
     PG_CHECK(p.scalar_type() == dtype && (dtype == at::kFloat || dtype == at::kDouble), "ERR_INVALID_ARGUMENT",
              "attach: parameters must all be float32 or all float64, ", names[i], " is ", p.scalar_type(), ".");
-    PG_CHECK(p.device().is_cpu(), "ERR_INVALID_ARGUMENT", "attach: parameter ", names[i], " must be on the CPU.");
+    PG_CHECK(!p.device().is_meta(), "ERR_DEVICE", "attach: parameter ", names[i], " is on meta and has no values.");
+    PG_CHECK(p.device() == parameters.front().device(), "ERR_DEVICE", "attach: parameters must all be on one device, ",
+             names.front(), " is on ", parameters.front().device().str(), " and ", names[i], " on ", p.device().str(),
+             ". Move the model with to(device).");
     PG_CHECK(seen.insert(p.unsafeGetTensorImpl()).second, "ERR_INVALID_ARGUMENT", "attach: parameter ", names[i],
              " is listed twice.");
     PG_CHECK(find_book(p).book == nullptr, "ERR_ENGINE_STATE", "attach: parameter ", names[i],
@@ -82,7 +87,7 @@ std::shared_ptr<Book> Book::attach(std::vector<at::Tensor> parameters, std::vect
   auto book = std::make_shared<Book>();
   const at::NoGradGuard no_grad;
   book->arena_ = at::empty({total}, parameters.front().options().requires_grad(false));
-  book->sum_ = at::zeros({total}, at::TensorOptions().dtype(at::kDouble));
+  book->sum_ = at::zeros({total}, book->arena_.options().dtype(at::kDouble));
   book->parameters_ = std::move(parameters);
   book->names_ = std::move(names);
   book->slots_.resize(book->parameters_.size());
@@ -148,4 +153,14 @@ void Book::check_bound(int64_t slot) const {
            "the engine first.");
 }
 
+namespace {
+
+bool book_owns(const at::Tensor& parameter) { return find_book(parameter).book != nullptr; }
+
+TORCH_LIBRARY_FRAGMENT(phantomgrad, m) {
+  // Whether an engine is attached to this very tensor.
+  m.def("book_owns(Tensor parameter) -> bool", &book_owns);
+}
+
+}  // namespace
 }  // namespace phantomgrad

@@ -5,6 +5,7 @@
 
 #include "error.h"
 #include "ops/book.h"
+#include "ops/device.h"
 #include "ops/operators.h"
 
 namespace phantomgrad {
@@ -30,7 +31,7 @@ std::shared_ptr<Book> find(int64_t id) {
 
 at::Tensor doubles(const std::vector<double>& values, at::IntArrayRef shape) {
   at::Tensor t = at::empty(shape, at::TensorOptions().dtype(at::kDouble));
-  std::copy(values.begin(), values.end(), t.mutable_data_ptr<double>());
+  std::copy(values.begin(), values.end(), host_writable<double>(t));
   return t;
 }
 
@@ -76,10 +77,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> book_norms(int64_t id) {
           doubles(norms.parameter_norm2, {book->size(), samples})};
 }
 
-void book_accumulate(int64_t id, const at::Tensor& factors) {
-  const at::Tensor values = factors.to(at::kDouble).contiguous();
-  find(id)->accumulate({values.const_data_ptr<double>(), values.const_data_ptr<double>() + values.numel()});
-}
+void book_accumulate(int64_t id, const at::Tensor& factors) { find(id)->accumulate(host_doubles(factors)); }
 
 std::vector<int64_t> book_unused(int64_t id) { return find(id)->unused(); }
 

@@ -53,7 +53,7 @@ at::Tensor candidate_scores(const at::Tensor& hidden, const at::Tensor& table, c
                hidden.scalar_type() == table.scalar_type(),
            "ERR_INVALID_ARGUMENT", "candidateScores: expected hidden [N, d] and table [M, d] of one dtype, got ",
            hidden.sizes(), " and ", table.sizes(), ".");
-  with_floating("candidateScores", hidden, [](auto) {});
+  check_floating("candidateScores", hidden);
   PG_CHECK(candidates.dim() == 2 && candidates.size(0) == hidden.size(0) && candidates.size(1) >= 1,
            "ERR_INVALID_ARGUMENT", "candidateScores: expected candidates [", hidden.size(0), ", K], got ",
            candidates.sizes(), ".");
@@ -61,11 +61,11 @@ at::Tensor candidate_scores(const at::Tensor& hidden, const at::Tensor& table, c
                (bias->dim() == 1 && bias->size(0) == table.size(0) && bias->scalar_type() == table.scalar_type()),
            "ERR_INVALID_ARGUMENT", "candidateScores: bias must be [", table.size(0), "] of the table's dtype.");
   const at::Tensor own = own_integers("candidateScores", "candidates", candidates);
-  for (int64_t i = 0; i < own.numel(); ++i)
-    PG_CHECK(own.const_data_ptr<int64_t>()[i] >= 0 && own.const_data_ptr<int64_t>()[i] < table.size(0),
-             "ERR_INVALID_ARGUMENT", "candidateScores: candidate ", own.const_data_ptr<int64_t>()[i],
-             " is not a row of the table (0 to ", table.size(0) - 1, ").");
-  return tap(std::make_shared<CandidateScores>(own), {hidden, table, bias.value_or(at::Tensor())});
+  if (const auto outside = first_outside(own, table.size(0)))
+    refuse("ERR_INVALID_ARGUMENT", "candidateScores: candidate ", outside->id, " is not a row of the table (0 to ",
+           table.size(0) - 1, ").");
+  return tap("candidateScores", std::make_shared<CandidateScores>(own.to(hidden.device())),
+             {hidden, table, bias.value_or(at::Tensor())});
 }
 
 }  // namespace phantomgrad

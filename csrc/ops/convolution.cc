@@ -107,10 +107,11 @@ at::Tensor convolution(const at::Tensor& input, const at::Tensor& weight, const 
   PG_CHECK(groups >= 1 && weight.size(0) % groups == 0 && input.size(1) == weight.size(1) * groups,
            "ERR_INVALID_ARGUMENT", "convolution: ", groups, " groups do not fit ", input.size(1), " and ",
            weight.size(0), " channels with a weight of shape ", weight.sizes(), ".");
-  for (const at::Tensor& t : {input, weight}) with_floating("convolution", t, [](auto) {});
+  for (const at::Tensor& t : {input, weight}) check_floating("convolution", t);
   PG_CHECK(!bias.has_value() || (bias->dim() == 1 && bias->size(0) == weight.size(0)), "ERR_INVALID_ARGUMENT",
            "convolution: bias must be [", weight.size(0), "].");
-  return tap(std::make_shared<Convolution>(Geometry{stride.vec(), padding.vec(), dilation.vec(), groups}),
+  return tap("convolution",
+             std::make_shared<Convolution>(Geometry{stride.vec(), padding.vec(), dilation.vec(), groups}),
              {input, weight, bias.value_or(at::Tensor())});
 }
 

@@ -54,17 +54,17 @@ at::Tensor declare_use(const at::Tensor& output, const at::Tensor& parameter, co
            "declareUse: output must be rows [..., width], got ", output.sizes(), ".");
   PG_CHECK(parameter.dim() == 2 && parameter.scalar_type() == output.scalar_type(), "ERR_INVALID_ARGUMENT",
            "declareUse: the parameter must be a matrix of the output's dtype, got ", parameter.sizes(), ".");
-  with_floating("declareUse", output, [](auto) {});
+  check_floating("declareUse", output);
   const int64_t rows = row_count(output), width = output.size(-1);
   if (ids.has_value()) {
     const at::Tensor own = own_integers("declareUse", "ids", *ids).reshape({-1});
     PG_CHECK(own.numel() == rows && parameter.size(1) == width, "ERR_INVALID_ARGUMENT", "declareUse: expected ", rows,
              " ids and a table [M, ", width, "], got ", own.numel(), " and ", parameter.sizes(), ".");
-    for (int64_t t = 0; t < rows; ++t)
-      PG_CHECK(own.const_data_ptr<int64_t>()[t] >= 0 && own.const_data_ptr<int64_t>()[t] < parameter.size(0),
-               "ERR_INVALID_ARGUMENT", "declareUse: id ", own.const_data_ptr<int64_t>()[t],
-               " is not a row of the parameter (0 to ", parameter.size(0) - 1, ").");
-    return tap(std::make_shared<DeclareUse>(Declared::ids, own, scale), {output, parameter});
+    if (const auto outside = first_outside(own, parameter.size(0)))
+      refuse("ERR_INVALID_ARGUMENT", "declareUse: id ", outside->id, " is not a row of the parameter (0 to ",
+             parameter.size(0) - 1, ").");
+    return tap("declareUse", std::make_shared<DeclareUse>(Declared::ids, own.to(output.device()), scale),
+               {output, parameter});
   }
   const at::Tensor other = (left.has_value() ? *left : *right).detach();
   const int64_t far = parameter.size(left.has_value() ? 0 : 1), near = parameter.size(left.has_value() ? 1 : 0);
@@ -74,7 +74,8 @@ at::Tensor declare_use(const at::Tensor& output, const at::Tensor& parameter, co
            left.has_value() ? "left" : "right", " rows must be [", rows, ", ", far, "] of its dtype and the parameter ",
            left.has_value() ? "[left, output]" : "[output, right]", " wide, got ", other.sizes(), " and ",
            parameter.sizes(), ".");
-  return tap(std::make_shared<DeclareUse>(left.has_value() ? Declared::left : Declared::right, at::Tensor(), scale),
+  return tap("declareUse",
+             std::make_shared<DeclareUse>(left.has_value() ? Declared::left : Declared::right, at::Tensor(), scale),
              {output, parameter, other});
 }
 

@@ -6,6 +6,7 @@
 #include "cpu/gemm.h"
 #include "cpu/parallel.h"
 #include "cpu/reduce.h"
+#include "ops/any.h"
 #include "ops/buffer.h"
 #include "ops/dispatch.h"
 #include "ops/gram.h"
@@ -33,7 +34,7 @@ class DenseUse final : public Use {
   void add_row_products(double* out) const override {
     with_floating("linear", gradient_, [&](auto zero) {
       using T = decltype(zero);
-      const T *g = gradient_.const_data_ptr<T>(), *a = input_.const_data_ptr<T>();
+      const T *g = host_data<T>(gradient_), *a = host_data<T>(input_);
       const int64_t p = left(), d = right();
       cpu::parallel_for(0, samples(), cpu::grain_for(mean_rows() * (p + d)), [&](int64_t first, int64_t last) {
         for (int64_t b = first; b < last; ++b)
@@ -43,28 +44,30 @@ class DenseUse final : public Use {
     });
   }
 
-  void materialise(int64_t sample, double* out) const override {
+  void materialise(int64_t sample, const at::Tensor& gradient) const override {
+    double* out = host_writable<double>(gradient);
     with_floating("linear", gradient_, [&](auto zero) {
       using T = decltype(zero);
       const int64_t p = left(), d = right();
       for (int64_t t = segments().first(sample); t < segments().first(sample + 1); ++t) {
-        const T *g = gradient_.const_data_ptr<T>() + t * p, *a = input_.const_data_ptr<T>() + t * d;
+        const T *g = host_data<T>(gradient_) + t * p, *a = host_data<T>(input_) + t * d;
         for (int64_t i = 0; i < p; ++i) PG_CALL((add_scaled<T>), out + i * d, static_cast<double>(g[i]), a, d);
       }
     });
   }
 
-  void accumulate(const double* factors, double* sum) const override {
+  void accumulate(const double* factors, const at::Tensor& sum) const override {
     add_runs(make_runs(segments(), [&](int64_t b) { return factors[b] != 0; }), factors, sum);
   }
 
   /// sum += (factor g)^T a over the samples of each run; partial sums of one run in the data's type.
-  void add_runs(const std::vector<Run>& runs, const double* factors, double* sum) const {
+  void add_runs(const std::vector<Run>& runs, const double* factors, const at::Tensor& into) const {
     if (runs.empty()) return;
+    double* sum = host_writable<double>(into);
     with_floating("linear", gradient_, [&](auto zero) {
       using T = decltype(zero);
       const int64_t p = left(), d = right();
-      const T *g = gradient_.const_data_ptr<T>(), *a = input_.const_data_ptr<T>();
+      const T *g = host_data<T>(gradient_), *a = host_data<T>(input_);
       Buffer<T> scaled(segments().rows() * d);
       cpu::parallel_for(
           0, static_cast<int64_t>(runs.size()), cpu::grain_for(kRunRows * d), [&](int64_t first, int64_t last) {
@@ -128,20 +131,21 @@ class DenseRecord final : public Record {
     return result;
   }
 
-  void accumulate(const double* factors, double* sum) override {
+  void accumulate(const double* factors, const at::Tensor& sum) override {
     for (const DenseUse* use : uses_)
       use->add_runs(
           make_runs(use->segments(), [&](int64_t b) { return factors[b] != 0 && at_[static_cast<size_t>(b)] < 0; }),
           factors, sum);
     if (stored_ == 0) return;
+    double* into = host_writable<double>(sum);
     with_floating("linear", gradients_, [&](auto zero) {
       using T = decltype(zero);
       const int64_t size = left_ * right_;
-      const T* gradients = gradients_.const_data_ptr<T>();
+      const T* gradients = host_data<T>(gradients_);
       cpu::parallel_for(0, size, 2048, [&](int64_t first, int64_t last) {
         for (int64_t b = 0; b < samples_; ++b)
           if (factors[b] != 0 && at_[static_cast<size_t>(b)] >= 0)
-            PG_CALL((add_scaled<T>), sum + first, factors[b], gradients + at_[static_cast<size_t>(b)] * size + first,
+            PG_CALL((add_scaled<T>), into + first, factors[b], gradients + at_[static_cast<size_t>(b)] * size + first,
                     last - first);
       });
     });
@@ -164,12 +168,12 @@ class DenseRecord final : public Record {
 
   template <class T>
   void instantiate(int64_t b, double products, double& norm2, double& bound) {
-    T* gradient = gradients_.mutable_data_ptr<T>() + at_[static_cast<size_t>(b)] * left_ * right_;
+    T* gradient = host_writable<T>(gradients_) + at_[static_cast<size_t>(b)] * left_ * right_;
     bool more = false;
     for (const DenseUse* use : uses_) {
       const int64_t start = use->segments().first(b), length = use->segments().length(b);
-      PG_CALL((gemm<T>), left_, right_, length, {use->gradient().const_data_ptr<T>() + start * left_, 1, left_},
-              use->input().const_data_ptr<T>() + start * right_, right_, gradient, right_, more);
+      PG_CALL((gemm<T>), left_, right_, length, {host_data<T>(use->gradient()) + start * left_, 1, left_},
+              host_data<T>(use->input()) + start * right_, right_, gradient, right_, more);
       more = true;
     }
     norm2 = PG_CALL((sum_of_squares<T>), gradient, left_ * right_);
@@ -184,15 +188,15 @@ class DenseRecord final : public Record {
     if (rows == 0) return;
     // Rows of several uses are one list: the cross terms of a shared weight come by themselves.
     Buffer<T> joined;
-    const T *g = uses_.front()->gradient().const_data_ptr<T>() + uses_.front()->segments().first(b) * left_,
-            *a = uses_.front()->input().const_data_ptr<T>() + uses_.front()->segments().first(b) * right_;
+    const T *g = host_data<T>(uses_.front()->gradient()) + uses_.front()->segments().first(b) * left_,
+            *a = host_data<T>(uses_.front()->input()) + uses_.front()->segments().first(b) * right_;
     if (uses_.size() > 1) {
       joined = Buffer<T>(rows * (left_ + right_));
       T *to_g = joined.data(), *to_a = joined.data() + rows * left_;
       for (const DenseUse* use : uses_) {
         const int64_t start = use->segments().first(b), length = use->segments().length(b);
-        to_g = std::copy_n(use->gradient().const_data_ptr<T>() + start * left_, length * left_, to_g);
-        to_a = std::copy_n(use->input().const_data_ptr<T>() + start * right_, length * right_, to_a);
+        to_g = std::copy_n(host_data<T>(use->gradient()) + start * left_, length * left_, to_g);
+        to_a = std::copy_n(host_data<T>(use->input()) + start * right_, length * right_, to_a);
       }
       g = joined.data();
       a = joined.data() + rows * left_;
@@ -212,6 +216,7 @@ class DenseRecord final : public Record {
 }  // namespace
 
 UsePtr dense_use(SegmentsPtr segments, at::Tensor gradient, at::Tensor input) {
+  if (!has_kernels(gradient)) return any_dense_use(std::move(segments), std::move(gradient), std::move(input));
   return std::make_unique<DenseUse>(std::move(segments), gradient.contiguous(), input.contiguous());
 }
 

@@ -4,6 +4,7 @@
 #include <ATen/ops/empty.h>
 
 #include "cpu/parallel.h"
+#include "ops/any.h"
 #include "ops/dispatch.h"
 #include "ops/operators.h"
 #include "ops/tap.h"
@@ -28,6 +29,13 @@ class Dropout final : public Operation {
 
  private:
   at::Tensor apply(const at::Tensor& x) const {
+    if (!has_kernels(x)) {
+      check_floating("dropout", x);
+      std::vector<uint64_t> streams;
+      for (int64_t b = 0; b < segments_.count(); ++b)
+        streams.push_back(dropout_stream(seed_, step_, site_, host_data<int64_t>(keys_)[b]));
+      return any_dropout(x, segments_, rate_, streams);
+    }
     at::Tensor y = at::empty(x.sizes(), x.options());
     const int64_t width = segments_.rows() == 0 ? 0 : x.numel() / segments_.rows();
     with_floating("dropout", x, [&](auto zero) {
@@ -35,9 +43,9 @@ class Dropout final : public Operation {
       cpu::parallel_for(
           0, segments_.count(), cpu::grain_for(4 * segments_.mean_length() * width), [&](int64_t first, int64_t last) {
             for (int64_t b = first; b < last; ++b)
-              PG_CALL((dropout<T>), x.const_data_ptr<T>() + segments_.first(b) * width, segments_.length(b) * width,
-                      dropout_stream(seed_, step_, site_, keys_.const_data_ptr<int64_t>()[b]), uint64_t{0}, rate_,
-                      y.mutable_data_ptr<T>() + segments_.first(b) * width);
+              PG_CALL((dropout<T>), host_data<T>(x) + segments_.first(b) * width, segments_.length(b) * width,
+                      dropout_stream(seed_, step_, site_, host_data<int64_t>(keys_)[b]), uint64_t{0}, rate_,
+                      host_writable<T>(y) + segments_.first(b) * width);
           });
     });
     return y;
@@ -63,7 +71,8 @@ at::Tensor dropout(const at::Tensor& input, double p, int64_t seed, int64_t step
            input.sizes(), ".");
   PG_CHECK(sample_keys.numel() == segments.count(), "ERR_INVALID_ARGUMENT", "dropout: expected ", segments.count(),
            " sample keys, got ", sample_keys.numel(), ".");
-  return tap(std::make_shared<Dropout>(p, seed, step, site, std::move(segments),
+  return tap("dropout",
+             std::make_shared<Dropout>(p, seed, step, site, std::move(segments),
                                        own_integers("dropout", "sampleKeys", sample_keys)),
              {input});
 }

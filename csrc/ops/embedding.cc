@@ -1,5 +1,7 @@
 // Rows of a table by id, times a scale. In the book: one-hot rows on the left, so only ids and gradient rows are kept.
 #include <ATen/ops/empty.h>
+#include <ATen/ops/index_select.h>
+#include <ATen/ops/mul.h>
 
 #include "cpu/parallel.h"
 #include "ops/dispatch.h"
@@ -21,15 +23,20 @@ class Embedding final : public Operation {
     if (needed[0]) segments_ = segments_of("embedding", rows, ids_.dim() == 0 ? 1 : ids_.size(0));
     std::vector<int64_t> shape = ids_.sizes().vec();
     shape.push_back(d);
+    if (const auto outside = first_outside(ids_, table.size(0)))
+      refuse("ERR_INVALID_ARGUMENT", "embedding: id ", outside->id, " at position ", outside->position,
+             " is not a row of the table (0 to ", table.size(0) - 1, ").");
+    if (!has_kernels(table)) {
+      check_floating("embedding", table);
+      at::Tensor rows_of_ids = at::index_select(table, 0, ids_.reshape({-1}).to(table.device())).view(shape);
+      return scale_ == 1 ? rows_of_ids : at::mul(rows_of_ids, scale_);
+    }
     at::Tensor y = at::empty(shape, table.options());
-    const int64_t* id = ids_.const_data_ptr<int64_t>();
-    for (int64_t t = 0; t < rows; ++t)
-      PG_CHECK(id[t] >= 0 && id[t] < table.size(0), "ERR_INVALID_ARGUMENT", "embedding: id ", id[t], " at position ", t,
-               " is not a row of the table (0 to ", table.size(0) - 1, ").");
+    const int64_t* id = host_data<int64_t>(ids_);
     with_floating("embedding", table, [&](auto zero) {
       using T = decltype(zero);
-      const T *from = table.const_data_ptr<T>(), scale = static_cast<T>(scale_);
-      T* to = y.mutable_data_ptr<T>();
+      const T *from = host_data<T>(table), scale = static_cast<T>(scale_);
+      T* to = host_writable<T>(y);
       cpu::parallel_for(0, rows, cpu::grain_for(d), [&](int64_t first, int64_t last) {
         for (int64_t t = first; t < last; ++t)
           for (int64_t j = 0; j < d; ++j) to[t * d + j] = scale * from[id[t] * d + j];
@@ -55,7 +62,8 @@ class Embedding final : public Operation {
 
 at::Tensor embedding(const at::Tensor& ids, const at::Tensor& weight, int64_t padding_id, double scale) {
   PG_CHECK(weight.dim() == 2, "ERR_INVALID_ARGUMENT", "embedding: expected a table [M, d], got ", weight.sizes(), ".");
-  return tap(std::make_shared<Embedding>(own_integers("embedding", "ids", ids), padding_id, scale), {weight});
+  return tap("embedding", std::make_shared<Embedding>(own_integers("embedding", "ids", ids), padding_id, scale),
+             {weight});
 }
 
 }  // namespace phantomgrad

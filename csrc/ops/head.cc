@@ -13,6 +13,7 @@
 #include "cpu/parallel.h"
 #include "cpu/reduce.h"
 #include "cpu/softmax_head.h"
+#include "ops/any.h"
 #include "ops/buffer.h"
 #include "ops/dispatch.h"
 #include "ops/gram.h"
@@ -44,13 +45,13 @@ std::vector<Task> make_tasks(const Head& head) {
 
 template <class T>
 cpu::HeadParams<T> parameters(const Head& head, const T* packed) {
-  return {head.hidden.const_data_ptr<T>(),
-          head.table.const_data_ptr<T>(),
+  return {host_data<T>(head.hidden),
+          host_data<T>(head.table),
           packed,
-          head.bias.defined() ? head.bias.const_data_ptr<T>() : nullptr,
-          head.live.defined() ? head.live.const_data_ptr<uint8_t>() : nullptr,
-          head.targets.const_data_ptr<int64_t>(),
-          head.weights.const_data_ptr<T>(),
+          head.bias.defined() ? host_data<T>(head.bias) : nullptr,
+          head.live.defined() ? host_data<uint8_t>(head.live) : nullptr,
+          host_data<int64_t>(head.targets),
+          host_data<T>(head.weights),
           head.vocabulary(),
           head.dim(),
           head.live_count,
@@ -71,7 +72,7 @@ Buffer<T> pack(const at::Tensor& table) {
   const int64_t panels = (table.size(0) + cpu::kPanel - 1) / cpu::kPanel;
   Buffer<T> packed(panels * table.size(1) * cpu::kPanel);
   cpu::parallel_for(0, panels, 8, [&](int64_t first, int64_t last) {
-    PG_CALL((pack_table<T>), table.const_data_ptr<T>(), table.size(0), table.size(1), first, last, packed.data());
+    PG_CALL((pack_table<T>), host_data<T>(table), table.size(0), table.size(1), first, last, packed.data());
   });
   return packed;
 }
@@ -102,7 +103,7 @@ class Runner {
       Buffer<T> logits;  // of one block whose residual is not kept
       for (int64_t i = first; i < last; ++i) task(tasks[static_cast<size_t>(i)], logits, row_loss.data());
     });
-    T* loss = head_.loss.mutable_data_ptr<T>();
+    T* loss = host_writable<T>(head_.loss);
     for (int64_t b = 0; b < head_.segments->count(); ++b) {
       double sum = 0;
       for (int64_t t = head_.segments->first(b); t < head_.segments->first(b + 1); ++t)
@@ -122,9 +123,9 @@ class Runner {
     const int64_t step = block_rows(end - start);
     for (int64_t row = start; row < end; row += step) {
       const int64_t rows = std::min(step, end - row);
-      T* z = kept >= 0 ? head_.residual.mutable_data_ptr<T>() + (kept + row - start) * M : scratch(logits);
-      PG_CALL((head_block<T>), from_row(params_, row), rows, wants_.residual, z, head_.lse.mutable_data_ptr<T>() + row,
-              row_loss + row, wants_.residual ? head_.d_hidden.mutable_data_ptr<T>() + row * d : nullptr);
+      T* z = kept >= 0 ? host_writable<T>(head_.residual) + (kept + row - start) * M : scratch(logits);
+      PG_CALL((head_block<T>), from_row(params_, row), rows, wants_.residual, z, host_writable<T>(head_.lse) + row,
+              row_loss + row, wants_.residual ? host_writable<T>(head_.d_hidden) + row * d : nullptr);
       if (wants_.bias) add_bias(z, row, rows, task);
       if (wants_.table && kept < 0) add_gradient(task.first, z, row, rows, row > start);
     }
@@ -140,7 +141,7 @@ class Runner {
 
   void add_bias(const T* z, int64_t row, int64_t rows, const Task& task) {
     const int64_t M = head_.vocabulary();
-    T* d_bias = head_.d_bias.mutable_data_ptr<T>();
+    T* d_bias = host_writable<T>(head_.d_bias);
     int64_t b = task.first;
     for (int64_t r = 0; r < rows; ++r) {
       while (row + r >= head_.segments->first(b + 1)) ++b;
@@ -152,7 +153,7 @@ class Runner {
     const int64_t M = head_.vocabulary(), d = head_.dim();
     const T* hidden = params_.hidden + row * d;
     PG_CALL((gemm<T>), M, d, rows, {z, 1, M}, hidden, d,
-            head_.gradients.mutable_data_ptr<T>() + head_.gradient_at[static_cast<size_t>(b)] * M * d, d, more);
+            host_writable<T>(head_.gradients) + head_.gradient_at[static_cast<size_t>(b)] * M * d, d, more);
     head_.row_products[static_cast<size_t>(b)] += row_products(z, rows, M, hidden, d);
   }
 
@@ -161,9 +162,9 @@ class Runner {
     const auto i = static_cast<size_t>(b);
     if (head_.gradient_at[i] >= 0) {
       head_.norm2[i] =
-          PG_CALL((sum_of_squares<T>), head_.gradients.const_data_ptr<T>() + head_.gradient_at[i] * M * d, M * d);
+          PG_CALL((sum_of_squares<T>), host_data<T>(head_.gradients) + head_.gradient_at[i] * M * d, M * d);
     } else {
-      const T* residual = head_.residual.const_data_ptr<T>() + head_.residual_row[i] * M;
+      const T* residual = host_data<T>(head_.residual) + head_.residual_row[i] * M;
       const T* hidden = params_.hidden + head_.segments->first(b) * d;
       head_.norm2[i] = gram_norm2<T>(rows, residual, M, M, hidden, d, d);
       head_.row_products[i] = row_products(residual, rows, M, hidden, d);
@@ -177,20 +178,20 @@ class Runner {
 };
 
 void check_ids(const char* what, const at::Tensor& ids, int64_t M) {
-  const int64_t* id = ids.const_data_ptr<int64_t>();
-  for (int64_t t = 0; t < ids.numel(); ++t)
-    PG_CHECK(id[t] >= 0 && id[t] < M, "ERR_INVALID_ARGUMENT", "softmaxCrossEntropyHead: ", what, "[", t, "] is ", id[t],
-             ", the table has rows 0 to ", M - 1, ".");
+  if (const auto outside = first_outside(ids, M))
+    refuse("ERR_INVALID_ARGUMENT", "softmaxCrossEntropyHead: ", what, "[", outside->position, "] is ", outside->id,
+           ", the table has rows 0 to ", M - 1, ".");
 }
 
+// Flags on the CPU, wherever the candidates are.
 at::Tensor live_columns(const HeadOptions& options, int64_t M) {
   if (options.padding_id < 0 && !options.candidates.has_value()) return {};
   at::Tensor live = options.candidates.has_value() ? at::zeros({M}, at::kByte) : at::ones({M}, at::kByte);
-  auto* flag = live.mutable_data_ptr<uint8_t>();
+  auto* flag = host_writable<uint8_t>(live);
   if (options.candidates.has_value()) {
-    const at::Tensor ids = options.candidates->to(at::kLong).contiguous();
+    const at::Tensor ids = on_host(*options.candidates).to(at::kLong).contiguous();
     check_ids("candidates", ids, M);
-    for (int64_t i = 0; i < ids.numel(); ++i) flag[ids.const_data_ptr<int64_t>()[i]] = 1;
+    for (int64_t i = 0; i < ids.numel(); ++i) flag[host_data<int64_t>(ids)[i]] = 1;
   }
   if (options.padding_id >= 0) flag[options.padding_id] = 0;
   return live;
@@ -198,9 +199,13 @@ at::Tensor live_columns(const HeadOptions& options, int64_t M) {
 
 at::Tensor sample_means(const at::Tensor& weights, const Segments& segments) {
   at::Tensor mean = weights.clone();
+  if (!has_kernels(mean)) {
+    any_sample_means(mean, segments);
+    return mean;
+  }
   with_floating("softmaxCrossEntropyHead", mean, [&](auto zero) {
     using T = decltype(zero);
-    T* w = mean.mutable_data_ptr<T>();
+    T* w = host_writable<T>(mean);
     for (int64_t b = 0; b < segments.count(); ++b) {
       double sum = 0;
       for (int64_t t = segments.first(b); t < segments.first(b + 1); ++t) sum += static_cast<double>(w[t]);
@@ -211,19 +216,17 @@ at::Tensor sample_means(const at::Tensor& weights, const Segments& segments) {
   return mean;
 }
 
-void check_live_targets(const Head& head) {
+// Both as they were given: those of another device are copied here once.
+void check_live_targets(const Head& head, const at::Tensor& targets, const at::Tensor& weights) {
   if (!head.live.defined()) return;
-  const uint8_t* live = head.live.const_data_ptr<uint8_t>();
-  with_floating("softmaxCrossEntropyHead", head.weights, [&](auto zero) {
-    using T = decltype(zero);
-    const int64_t* targets = head.targets.const_data_ptr<int64_t>();
-    const T* weights = head.weights.const_data_ptr<T>();
-    for (int64_t t = 0; t < head.targets.numel(); ++t) {
-      const int64_t y = targets[t];
-      PG_CHECK(weights[t] == T(0) || live[y], "ERR_INVALID_ARGUMENT", "softmaxCrossEntropyHead: targets[", t, "] is ",
-               y, ", a column outside the softmax. Give the row weight 0 or add the column to the candidates.");
-    }
-  });
+  const uint8_t* live = host_data<uint8_t>(head.live);
+  const std::vector<double> weight = weights.defined() ? host_doubles(weights) : std::vector<double>{};
+  const int64_t* target = host_data<int64_t>(targets);
+  for (int64_t t = 0; t < targets.numel(); ++t) {
+    const bool counts = weight.empty() || weight[static_cast<size_t>(t)] != 0;
+    PG_CHECK(!counts || live[target[t]], "ERR_INVALID_ARGUMENT", "softmaxCrossEntropyHead: targets[", t, "] is ",
+             target[t], ", a column outside the softmax. Give the row weight 0 or add the column to the candidates.");
+  }
 }
 
 // Residual rows cost T M numbers, the gradient d M: short samples keep the rows, long ones the gradient.
@@ -260,6 +263,8 @@ HeadPtr run_head(const at::Tensor& hidden, const at::Tensor& table, const at::Te
            ": padding_id must be -1 or a row of the table, got ", options.padding_id, ".");
   PG_CHECK(options.label_smoothing >= 0 && options.label_smoothing < 1, "ERR_INVALID_ARGUMENT", name,
            ": label_smoothing must lie in [0, 1), got ", options.label_smoothing, ".");
+  check_floating(name, hidden);
+  check_device(name, {hidden, table, bias});
   auto head = std::make_shared<Head>();
   const int64_t rows = row_count(hidden), M = table.size(0);
   head->segments = segments != nullptr ? std::move(segments) : segments_of(name, rows, hidden.size(0));
@@ -270,12 +275,13 @@ HeadPtr run_head(const at::Tensor& hidden, const at::Tensor& table, const at::Te
   head->smoothing = options.label_smoothing;
   PG_CHECK(targets.numel() == rows, "ERR_INVALID_ARGUMENT", name, ": expected ", rows, " targets, got ",
            targets.numel(), ".");
-  head->targets = targets.to(at::kLong).reshape({rows}).contiguous();
-  check_ids("targets", head->targets, M);
+  const at::Tensor own_targets = on_host(targets).to(at::kLong).reshape({rows}).contiguous();
+  check_ids("targets", own_targets, M);
+  head->targets = own_targets.to(hidden.device());
   if (weights.defined()) {
     PG_CHECK(weights.numel() == rows, "ERR_INVALID_ARGUMENT", name, ": expected ", rows, " weights, got ",
              weights.numel(), ".");
-    head->weights = weights.to(hidden.scalar_type()).reshape({rows}).contiguous();
+    head->weights = weights.to(hidden.device(), hidden.scalar_type()).reshape({rows}).contiguous();
   } else {
     head->weights = at::ones({rows}, hidden.options());
   }
@@ -288,10 +294,16 @@ HeadPtr run_head(const at::Tensor& hidden, const at::Tensor& table, const at::Te
   head->live = live_columns(options, M);
   head->live_count = M;
   if (head->live.defined()) {
-    const uint8_t* live = head->live.const_data_ptr<uint8_t>();
+    const uint8_t* live = host_data<uint8_t>(head->live);
     head->live_count = std::count(live, live + M, uint8_t{1});
   }
-  check_live_targets(*head);
+  check_live_targets(*head, own_targets, weights);
+  head->any_device = !has_kernels(hidden);
+  if (head->any_device) {
+    if (head->live.defined()) head->live = head->live.to(hidden.device());
+    any_run_head(*head, wants);
+    return head;
+  }
 
   plan_storage(*head, wants);
   head->loss = at::empty({head->segments->count()}, hidden.options());
@@ -306,6 +318,7 @@ HeadPtr run_head(const at::Tensor& hidden, const at::Tensor& table, const at::Te
 
 at::Tensor residual_of(const Head& head, int64_t sample) {
   const int64_t rows = head.segments->length(sample), M = head.vocabulary(), first = head.segments->first(sample);
+  if (head.any_device) return head.residual.narrow(0, first, rows);
   if (head.residual_row[static_cast<size_t>(sample)] >= 0)
     return head.residual.narrow(0, head.residual_row[static_cast<size_t>(sample)], rows);
   at::Tensor residual = at::empty({rows, M}, head.hidden.options());
@@ -318,7 +331,7 @@ at::Tensor residual_of(const Head& head, int64_t sample) {
     const int64_t step = block_rows(rows);
     for (int64_t row = 0; row < rows; row += step)
       PG_CALL((head_block<T>), from_row(params, first + row), std::min(step, rows - row), true,
-              residual.mutable_data_ptr<T>() + row * M, lse.data(), loss.data(), d_hidden.data());
+              host_writable<T>(residual) + row * M, lse.data(), loss.data(), d_hidden.data());
   });
   return residual;
 }

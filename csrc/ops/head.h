@@ -1,4 +1,4 @@
-// The softmax head's forward pass on the CPU, and what it keeps of it for the backward pass and the gradient book.
+// The softmax head's forward pass, and what it keeps of it for the backward pass and the gradient book.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -38,6 +38,7 @@ struct Head {
   at::Tensor weights;  // [N]
   double smoothing = 0, scale = 1;
   int64_t live_count = 0;
+  bool any_device = false;  // LibTorch's operators made what follows: all rows of the residual, nothing by sample
 
   at::Tensor loss;      // [B]
   at::Tensor lse;       // [N]

@@ -5,6 +5,7 @@
 
 #include "cpu/parallel.h"
 #include "cpu/reduce.h"
+#include "ops/any.h"
 #include "ops/dispatch.h"
 #include "ops/row_norm.h"
 
@@ -16,7 +17,7 @@ IndexUse::IndexUse(SegmentsPtr entries, at::Tensor ids, at::Tensor rows, at::Ten
       ids_(std::move(ids)),
       rows_(std::move(rows)),
       coefficients_(std::move(coefficients)),
-      first_id_(ids_.const_data_ptr<int64_t>()),
+      first_id_(host_data<int64_t>(ids_)),
       scale_(scale),
       padding_id_(padding_id),
       fan_(rows_.size(0) == 0 ? 1 : ids_.numel() / rows_.size(0)) {}
@@ -35,15 +36,17 @@ void IndexUse::add_row_products(double* out) const {
   });
 }
 
-void IndexUse::materialise(int64_t sample, double* gradient) const {
+void IndexUse::materialise(int64_t sample, const at::Tensor& gradient) const {
+  double* out = host_writable<double>(gradient);
   with_floating("embedding", rows_, [&](auto zero) {
     using T = decltype(zero);
     for (int64_t e = segments().first(sample); e < segments().first(sample + 1); ++e)
-      if (counts(e)) PG_CALL((add_scaled<T>), gradient + ids()[e] * dim(), weight<T>(e), row<T>(e), dim());
+      if (counts(e)) PG_CALL((add_scaled<T>), out + ids()[e] * dim(), weight<T>(e), row<T>(e), dim());
   });
 }
 
-void IndexUse::accumulate(const double* factors, double* sum) const {
+void IndexUse::accumulate(const double* factors, const at::Tensor& sum) const {
+  double* out = host_writable<double>(sum);
   with_floating("embedding", rows_, [&](auto zero) {
     using T = decltype(zero);
     const int64_t d = dim(), threads = cpu::thread_count();
@@ -55,7 +58,7 @@ void IndexUse::accumulate(const double* factors, double* sum) const {
         for (int64_t e = segments().first(b); e < segments().first(b + 1); ++e) {
           const int64_t owner = ids()[e] % threads;
           if (owner >= first && owner < last && counts(e))
-            PG_CALL((add_scaled<T>), sum + ids()[e] * d, factors[b] * weight<T>(e), row<T>(e), d);
+            PG_CALL((add_scaled<T>), out + ids()[e] * d, factors[b] * weight<T>(e), row<T>(e), d);
         }
       }
     });
@@ -63,13 +66,18 @@ void IndexUse::accumulate(const double* factors, double* sum) const {
 }
 
 UsePtr index_use(SegmentsPtr segments, at::Tensor ids, at::Tensor gradient, double scale, int64_t padding_id) {
+  if (!has_kernels(gradient))
+    return any_index_use(std::move(segments), std::move(ids), std::move(gradient), at::Tensor(), scale, padding_id);
   return std::make_unique<IndexUse>(std::move(segments), ids.contiguous(), gradient.contiguous(), at::Tensor(), scale,
                                     padding_id);
 }
 
 UsePtr candidate_use(SegmentsPtr segments, at::Tensor ids, at::Tensor rows, at::Tensor coefficients, double scale) {
-  return std::make_unique<IndexUse>(widen(*segments, ids.size(-1)), ids.contiguous(), rows.contiguous(),
-                                    coefficients.contiguous(), scale, -1);
+  SegmentsPtr entries = widen(*segments, ids.size(-1));
+  if (!has_kernels(rows))
+    return any_index_use(std::move(entries), std::move(ids), std::move(rows), std::move(coefficients), scale, -1);
+  return std::make_unique<IndexUse>(std::move(entries), ids.contiguous(), rows.contiguous(), coefficients.contiguous(),
+                                    scale, -1);
 }
 
 }  // namespace phantomgrad

@@ -1,6 +1,7 @@
 // A use of a table by rows: an embedding's looked-up rows, or the scores of chosen candidates.
 #pragma once
 
+#include "ops/device.h"
 #include "ops/use.h"
 
 namespace phantomgrad {
@@ -13,8 +14,8 @@ class IndexUse final : public Use {
 
   UseKind kind() const override { return UseKind::index; }
   void add_row_products(double* out) const override;
-  void materialise(int64_t sample, double* gradient) const override;
-  void accumulate(const double* factors, double* sum) const override;
+  void materialise(int64_t sample, const at::Tensor& gradient) const override;
+  void accumulate(const double* factors, const at::Tensor& sum) const override;
 
   const at::Tensor& rows() const { return rows_; }
   int64_t dim() const { return rows_.size(-1); }
@@ -23,11 +24,11 @@ class IndexUse final : public Use {
   bool counts(int64_t e) const { return ids()[e] != padding_id_; }
   template <class T>
   const T* row(int64_t e) const {
-    return rows_.const_data_ptr<T>() + e / fan_ * dim();
+    return host_data<T>(rows_) + e / fan_ * dim();
   }
   template <class T>
   double weight(int64_t e) const {
-    return coefficients_.defined() ? scale_ * static_cast<double>(coefficients_.const_data_ptr<T>()[e]) : scale_;
+    return coefficients_.defined() ? scale_ * static_cast<double>(host_data<T>(coefficients_)[e]) : scale_;
   }
 
  private:

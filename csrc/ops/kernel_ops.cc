@@ -23,6 +23,7 @@ struct DenseRows {
       : segments(std::make_shared<const Segments>(cu_seqlens)),
         a(rows_of(operation, "activations", activations, *segments)),
         g(rows_of(operation, "gradients", gradients, *segments)) {
+    check_device(operation, {a, g});
     PG_CHECK(a.scalar_type() == g.scalar_type(), "ERR_INVALID_ARGUMENT", operation,
              ": activations and gradients must have one dtype, got ", a.scalar_type(), " and ", g.scalar_type(), ".");
   }
@@ -58,9 +59,11 @@ std::tuple<at::Tensor, at::Tensor> clipped_sum(const at::Tensor& activations, co
   const std::vector<double> c = factors_of("clippedSum", factors, rows.segments->count());
   rows.a = rows.a.to(at::kDouble);
   rows.g = rows.g.to(at::kDouble);
-  at::Tensor weight = new_doubles({rows.g.size(1), rows.a.size(1)}), shift = new_doubles({bias ? rows.g.size(1) : 0});
-  dense_use(rows.segments, rows.g, rows.a)->accumulate(c.data(), weight.mutable_data_ptr<double>());
-  if (bias) rows.bias_use()->accumulate(c.data(), shift.mutable_data_ptr<double>());
+  const at::Device device = rows.g.device();
+  at::Tensor weight = new_doubles({rows.g.size(1), rows.a.size(1)}, device),
+             shift = new_doubles({bias ? rows.g.size(1) : 0}, device);
+  dense_use(rows.segments, rows.g, rows.a)->accumulate(c.data(), weight);
+  if (bias) rows.bias_use()->accumulate(c.data(), shift);
   return {weight, shift};
 }
 
@@ -77,9 +80,9 @@ std::tuple<at::Tensor, at::Tensor> embedding_norm(const at::Tensor& ids, const a
 at::Tensor embedding_sum(const at::Tensor& ids, const at::Tensor& gradients, const at::Tensor& factors,
                          const at::Tensor& cu_seqlens, int64_t vocabulary, double scale, int64_t padding_id) {
   const auto segments = std::make_shared<const Segments>(cu_seqlens);
-  at::Tensor sum = new_doubles({vocabulary, gradients.size(-1)});
+  at::Tensor sum = new_doubles({vocabulary, gradients.size(-1)}, gradients.device());
   input_use("embeddingSum", ids, gradients, segments, vocabulary, scale, padding_id)
-      ->accumulate(factors_of("embeddingSum", factors, segments->count()).data(), sum.mutable_data_ptr<double>());
+      ->accumulate(factors_of("embeddingSum", factors, segments->count()).data(), sum);
   return sum;
 }
 
@@ -95,6 +98,7 @@ struct Tied {
     PG_CHECK(input_gradients.size(-1) == table.size(1) && input_gradients.scalar_type() == table.scalar_type(),
              "ERR_INVALID_ARGUMENT", operation, ": inputGradients must be [..., ", table.size(1),
              "] of the table's dtype, got ", input_gradients.sizes(), ".");
+    check_device(operation, {hidden, table, input_gradients});
     input = input_use(operation, ids, input_gradients, segments, table.size(0), input_scale, padding_id);
     const at::Tensor rows = rows_of(operation, "hidden", hidden, *segments);
     head = run_head(rows, table.detach(), own_integers(operation, "targets", targets),
@@ -116,9 +120,9 @@ struct Tied {
 void check_lse(const Head& head, const at::Tensor& lse) {
   PG_CHECK(lse.numel() == head.lse.numel(), "ERR_INVALID_ARGUMENT", "phantomNorm: expected ", head.lse.numel(),
            " lse, got ", lse.numel(), ".");
-  const at::Tensor given = lse.to(at::kDouble).contiguous(), own = head.lse.to(at::kDouble);
-  for (int64_t t = 0; t < own.numel(); ++t) {
-    const double want = own.const_data_ptr<double>()[t], got = given.const_data_ptr<double>()[t];
+  const std::vector<double> given = host_doubles(lse), own = host_doubles(head.lse);
+  for (size_t t = 0; t < own.size(); ++t) {
+    const double want = own[t], got = given[t];
     PG_CHECK(!(std::abs(got - want) > 1e-3 * (1 + std::abs(want))), "ERR_INVALID_ARGUMENT", "phantomNorm: lse[", t,
              "] is ", got, ", these hidden rows and this table give ", want,
              ". It belongs to other parameters or another scale.");
@@ -154,15 +158,15 @@ at::Tensor phantom_sum(const at::Tensor& ids, const at::Tensor& input_gradients,
   const Tied tied("phantomSum", ids, input_gradients, hidden, table, targets, cu_seqlens, weights, bias, input_scale,
                   scale, label_smoothing, padding_id, head_padding_id, candidates, mean, /*norms=*/true);
   const std::vector<double> c = factors_of("phantomSum", factors, tied.segments->count());
-  at::Tensor sum = new_doubles(table.sizes());
-  tied.input->accumulate(c.data(), sum.mutable_data_ptr<double>());
+  at::Tensor sum = new_doubles(table.sizes(), table.device());
+  tied.input->accumulate(c.data(), sum);
   for (int64_t b = 0; b < tied.segments->count(); ++b) {
     const int64_t rows = tied.segments->length(b);
     if (c[static_cast<size_t>(b)] == 0 || rows == 0) continue;
     // The residual rows that the norm was taken of, summed in float64.
     dense_use(std::make_shared<const Segments>(1, rows), residual_of(*tied.head, b).to(at::kDouble),
               tied.head->hidden.narrow(0, tied.segments->first(b), rows).to(at::kDouble))
-        ->accumulate(&c[static_cast<size_t>(b)], sum.mutable_data_ptr<double>());
+        ->accumulate(&c[static_cast<size_t>(b)], sum);
   }
   return sum;
 }

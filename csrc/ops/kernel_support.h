@@ -12,8 +12,9 @@ namespace phantomgrad {
 
 using Uses = std::vector<UsePtr>;
 
-at::Tensor new_doubles(at::IntArrayRef shape);
-/// Float64 [n].
+/// Float64 zeros.
+at::Tensor new_doubles(at::IntArrayRef shape, const at::Device& device = at::kCPU);
+/// Float64 [n] on the CPU.
 at::Tensor values(const std::vector<double>& numbers);
 at::Tensor roots(const std::vector<double>& squares);
 

@@ -1,9 +1,12 @@
 // y = x W^T + b, or x W + b. In the book: W has the dense rows (g, x) or (x, g), b the per-sample column sums of g.
+#include <ATen/ops/add.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/matmul.h>
 
 #include "cpu/gemm.h"
 #include "cpu/parallel.h"
 #include "cpu/reduce.h"
+#include "ops/any.h"
 #include "ops/buffer.h"
 #include "ops/dispatch.h"
 #include "ops/operators.h"
@@ -35,10 +38,10 @@ void product(const T* in, int64_t rows, int64_t k, const T* matrix, int64_t n, c
 // W as the right factor of x W: [in, out]. Stored that way, or copied into `transposed`.
 template <class T>
 const T* right_factor(const at::Tensor& weight, bool as_is, Buffer<T>& transposed) {
-  if (as_is) return weight.const_data_ptr<T>();
+  if (as_is) return host_data<T>(weight);
   const int64_t rows = weight.size(0), columns = weight.size(1);
   transposed = Buffer<T>(rows * columns);
-  const T* in = weight.const_data_ptr<T>();
+  const T* in = host_data<T>(weight);
   const int64_t bands = (rows + kBand - 1) / kBand;
   cpu::parallel_for(0, bands, cpu::grain_for(kBand * columns), [&](int64_t first, int64_t last) {
     const int64_t row = first * kBand;
@@ -59,12 +62,17 @@ class Linear final : public Operation {
     if (needed[1] || needed[2]) segments_ = segments_of("linear", rows, x.size(0));
     std::vector<int64_t> shape = x.sizes().vec();
     shape.back() = p;
+    if (!has_kernels(x)) {
+      check_floating("linear", x);
+      at::Tensor y = at::matmul(x.view({rows, d}), transposed_ ? weight : weight.t());
+      return (inputs[2].defined() ? at::add(y, inputs[2]) : y).view(shape);
+    }
     at::Tensor y = at::empty(shape, x.options());
     with_floating("linear", x, [&](auto zero) {
       using T = decltype(zero);
       Buffer<T> copy;
-      product<T>(x.const_data_ptr<T>(), rows, d, right_factor(weight, transposed_, copy), p,
-                 inputs[2].defined() ? inputs[2].const_data_ptr<T>() : nullptr, y.mutable_data_ptr<T>());
+      product<T>(host_data<T>(x), rows, d, right_factor(weight, transposed_, copy), p,
+                 inputs[2].defined() ? host_data<T>(inputs[2]) : nullptr, host_writable<T>(y));
     });
     return y;
   }
@@ -73,14 +81,7 @@ class Linear final : public Operation {
     const at::Tensor x = inputs[0].contiguous(), weight = inputs[1].contiguous();
     const int64_t d = x.size(-1), p = weight.numel() / d, rows = row_count(x);
     if (sink.needs(0)) {
-      at::Tensor dx = at::empty(x.sizes(), x.options());
-      with_floating("linear", x, [&](auto zero) {
-        using T = decltype(zero);
-        Buffer<T> copy;
-        product<T>(gradient.const_data_ptr<T>(), rows, p, right_factor(weight, !transposed_, copy), d, nullptr,
-                   dx.mutable_data_ptr<T>());
-      });
-      sink.gradient(0, dx);
+      sink.gradient(0, input_gradient(x, weight, gradient));
     }
     if (sink.needs(2)) sink.use(2, inputs[2], stored_use(column_sums(gradient, p), segments_->token()));
     if (!sink.needs(1)) return;
@@ -89,15 +90,29 @@ class Linear final : public Operation {
   }
 
  private:
+  at::Tensor input_gradient(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& gradient) const {
+    const int64_t d = x.size(-1), p = weight.numel() / d, rows = row_count(x);
+    if (!has_kernels(x)) return at::matmul(gradient.view({rows, p}), transposed_ ? weight.t() : weight).view(x.sizes());
+    at::Tensor dx = at::empty(x.sizes(), x.options());
+    with_floating("linear", x, [&](auto zero) {
+      using T = decltype(zero);
+      Buffer<T> copy;
+      product<T>(host_data<T>(gradient), rows, p, right_factor(weight, !transposed_, copy), d, nullptr,
+                 host_writable<T>(dx));
+    });
+    return dx;
+  }
+
   at::Tensor column_sums(const at::Tensor& gradient, int64_t p) const {
+    if (!has_kernels(gradient)) return any_sample_sums(gradient.view({row_count(gradient), p}), *segments_);
     at::Tensor sums = at::empty({segments_->count(), p}, gradient.options());
     with_floating("linear", gradient, [&](auto zero) {
       using T = decltype(zero);
       cpu::parallel_for(0, segments_->count(), cpu::grain_for(segments_->mean_length() * p),
                         [&](int64_t first, int64_t last) {
                           for (int64_t b = first; b < last; ++b)
-                            PG_CALL((column_sums<T>), gradient.const_data_ptr<T>() + segments_->first(b) * p,
-                                    segments_->length(b), p, p, sums.mutable_data_ptr<T>() + b * p);
+                            PG_CALL((column_sums<T>), host_data<T>(gradient) + segments_->first(b) * p,
+                                    segments_->length(b), p, p, host_writable<T>(sums) + b * p);
                         });
     });
     return sums;
@@ -124,7 +139,7 @@ at::Tensor linear(const at::Tensor& input, const at::Tensor& weight, const std::
   PG_CHECK(!bias.has_value() || (bias->dim() == 1 && bias->size(0) == out &&
                                  bias->scalar_type() == weight.scalar_type() && bias->is_contiguous()),
            "ERR_INVALID_ARGUMENT", "linear: bias must be [", out, "] of the weight's dtype.");
-  return tap(std::make_shared<Linear>(transposed), {input, weight, bias.value_or(at::Tensor())});
+  return tap("linear", std::make_shared<Linear>(transposed), {input, weight, bias.value_or(at::Tensor())});
 }
 
 }  // namespace phantomgrad

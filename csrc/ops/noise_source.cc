@@ -15,6 +15,7 @@
 
 #include "cpu/noise.h"
 #include "error.h"
+#include "ops/device.h"
 #include "reference/noise.h"
 
 namespace phantomgrad {
@@ -92,14 +93,14 @@ at::Tensor normals_tensor(const char* operation, int64_t count) {
 at::Tensor noise_normals(int64_t noise_source, int64_t count) {
   at::Tensor normals = normals_tensor("noise_normals", count);
   const UsedStream stream(noise_source);
-  cpu::normals(stream.get(), count, normals.mutable_data_ptr<double>());
+  cpu::normals(stream.get(), count, host_writable<double>(normals));
   return normals;
 }
 
 at::Tensor reference_normals(int64_t noise_source, int64_t count) {
   at::Tensor normals = normals_tensor("reference_normals", count);
   const UsedStream stream(noise_source);
-  double* out = normals.mutable_data_ptr<double>();
+  double* out = host_writable<double>(normals);
   for (int64_t i = 0; i < count; ++i) out[i] = reference::normal(stream.get(), i);
   return normals;
 }
@@ -117,12 +118,12 @@ at::Tensor chacha20_block_bytes(const at::Tensor& key, int64_t counter, const at
   PG_CHECK(counter >= 0 && counter <= std::numeric_limits<uint32_t>::max(), "ERR_INVALID_ARGUMENT",
            "chacha20_block: counter must be from 0 to 2^32 - 1, got ", counter, ".");
   ChaChaStream stream;
-  std::memcpy(stream.key, key.const_data_ptr(), sizeof stream.key);
-  std::memcpy(stream.nonce, nonce.const_data_ptr(), sizeof stream.nonce);
+  std::memcpy(stream.key, host_data<uint8_t>(key), sizeof stream.key);
+  std::memcpy(stream.nonce, host_data<uint8_t>(nonce), sizeof stream.nonce);
   uint32_t words[16 * kTileLanes];
   cpu::words(stream, static_cast<uint32_t>(counter), words);
   at::Tensor block = at::empty({64}, at::TensorOptions().dtype(at::kByte));
-  std::memcpy(block.mutable_data_ptr(), words, 64);
+  std::memcpy(host_writable<uint8_t>(block), words, 64);
   return block;
 }
 

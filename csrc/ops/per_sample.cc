@@ -30,7 +30,7 @@ class PerSample final : public Operation {
 
 at::Tensor per_sample(const at::Tensor& parameter, int64_t samples) {
   PG_CHECK(samples >= 0, "ERR_INVALID_ARGUMENT", "perSample: samples must be at least 0, got ", samples, ".");
-  return tap(std::make_shared<PerSample>(samples), {parameter});
+  return tap("perSample", std::make_shared<PerSample>(samples), {parameter});
 }
 
 }  // namespace phantomgrad

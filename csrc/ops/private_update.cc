@@ -1,4 +1,5 @@
-// The private update as operators: checks, one step of the noise source, one pass over the arena.
+// The private update as operators: checks, one step of the noise source, one pass over the arena. An arena on a device
+// without kernels of ours is copied to the host and back: the same bits as on the CPU.
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty_like.h>
 #include <torch/library.h>
@@ -7,6 +8,7 @@
 
 #include "cpu/private_adam.h"
 #include "error.h"
+#include "ops/device.h"
 #include "ops/noise_source.h"
 #include "reference/private_adam.h"
 
@@ -14,9 +16,10 @@ namespace phantomgrad {
 namespace {
 
 void check_flat(const char* operation, const char* name, const at::Tensor& t, int64_t count, at::ScalarType type) {
-  PG_CHECK(t.device().is_cpu() && t.dim() == 1 && t.is_contiguous() && t.numel() == count && t.scalar_type() == type,
-           "ERR_INVALID_ARGUMENT", operation, ": ", name, " must be a contiguous flat ", at::toString(type),
-           " tensor of ", count, " elements on the CPU, got ", t.toString(), " of shape ", t.sizes(), ".");
+  PG_CHECK(t.dim() == 1 && t.is_contiguous() && t.numel() == count && t.scalar_type() == type, "ERR_INVALID_ARGUMENT",
+           operation, ": ", name, " must be a contiguous flat ", at::toString(type), " tensor of ", count,
+           " elements, got ", t.toString(), " of shape ", t.sizes(), ".");
+  PG_CHECK(!t.device().is_meta(), "ERR_DEVICE", operation, ": ", name, " is on meta and has no values.");
 }
 
 Release checked_release(const char* operation, const at::Tensor& sum, int64_t noise_source, double noise_std,
@@ -60,14 +63,17 @@ ArenaProfile checked_profile(const char* operation, int64_t count, const std::op
              ": scales and steps belong to runs; give run_ends, too.");
     return {};
   }
+  for (const auto& t : {run_ends, scales, steps})
+    PG_CHECK(!t.has_value() || t->device().is_cpu(), "ERR_DEVICE", operation,
+             ": run_ends, scales and steps are public numbers and stay on the CPU, got ", t->device().str(), ".");
   const int64_t runs = run_ends->numel();
   check_flat(operation, "run_ends", *run_ends, runs, at::kLong);
   PG_CHECK(scales.has_value() && steps.has_value(), "ERR_INVALID_ARGUMENT", operation,
            ": run_ends need scales and steps.");
   check_flat(operation, "scales", *scales, runs, at::kDouble);
   check_flat(operation, "steps", *steps, runs, at::kDouble);
-  const ArenaProfile profile{run_ends->const_data_ptr<int64_t>(), scales->const_data_ptr<double>(),
-                             steps->const_data_ptr<double>(), runs};
+  const ArenaProfile profile{host_data<int64_t>(*run_ends), host_data<double>(*scales), host_data<double>(*steps),
+                             runs};
   int64_t before = 0;
   for (int64_t k = 0; k < runs; ++k) {
     PG_CHECK(profile.ends[k] > before, "ERR_INVALID_ARGUMENT", operation, ": run_ends must rise from above 0, got ",
@@ -98,7 +104,8 @@ void check_adam(const char* operation, const at::Tensor& parameters, const at::T
   check_flat(operation, "parameters", parameters, sum.numel(), type);
   check_flat(operation, "exp_avg", exp_avg, sum.numel(), type);
   check_flat(operation, "exp_avg_sq", exp_avg_sq, sum.numel(), type);
-  const void *p = parameters.const_data_ptr(), *m = exp_avg.const_data_ptr(), *v = exp_avg_sq.const_data_ptr();
+  check_device(operation, {parameters, exp_avg, exp_avg_sq, sum});
+  const void *p = address_of(parameters), *m = address_of(exp_avg), *v = address_of(exp_avg_sq);
   PG_CHECK(sum.numel() == 0 || (p != m && p != v && m != v), "ERR_INVALID_ARGUMENT", operation,
            ": parameters, exp_avg and exp_avg_sq must be three different tensors.");
   PG_CHECK(std::isfinite(a.lr) && a.lr >= 0, "ERR_INVALID_ARGUMENT", operation,
@@ -131,8 +138,8 @@ template <class T>
 int64_t update(const at::Tensor& parameters, const at::Tensor& exp_avg, const at::Tensor& exp_avg_sq,
                const at::Tensor& sum, const Release& release, const ArenaProfile& profile, const ChaChaStream& stream,
                const AdamConstants& c) {
-  return cpu::private_adam<T>({parameters.mutable_data_ptr<T>(), exp_avg.mutable_data_ptr<T>(),
-                               exp_avg_sq.mutable_data_ptr<T>(), sum.mutable_data_ptr<double>(), sum.numel()},
+  return cpu::private_adam<T>({host_writable<T>(parameters), host_writable<T>(exp_avg), host_writable<T>(exp_avg_sq),
+                               host_writable<double>(sum), sum.numel()},
                               release, profile, stream, c);
 }
 
@@ -142,9 +149,9 @@ int64_t reference_update(const at::Tensor& parameters, const at::Tensor& exp_avg
                          const ChaChaStream& stream, const AdamArguments& a) {
   return reference::private_adam<T>({release.noise_std, release.grid, release.divisor, a.lr, a.beta1, a.beta2, a.eps,
                                      a.weight_decay, a.decoupled, a.step, a.moment_floor},
-                                    profile, stream, sum.numel(), parameters.mutable_data_ptr<T>(),
-                                    exp_avg.mutable_data_ptr<T>(), exp_avg_sq.mutable_data_ptr<T>(),
-                                    sum.mutable_data_ptr<double>());
+                                    profile, stream, sum.numel(), host_writable<T>(parameters),
+                                    host_writable<T>(exp_avg), host_writable<T>(exp_avg_sq),
+                                    host_writable<double>(sum));
 }
 
 // One body for the operator and its twin: checks, stream and bookkeeping are the same, the kernel differs.
@@ -159,17 +166,19 @@ int64_t private_adam_(at::Tensor parameters, at::Tensor exp_avg, at::Tensor exp_
   const AdamArguments arguments{lr, beta1, beta2, eps, weight_decay, decoupled, adam_step, moment_floor};
   check_adam(operation, parameters, exp_avg, exp_avg_sq, sum, arguments);
   const ArenaProfile profile = checked_profile(operation, sum.numel(), run_ends, scales, steps);
+  const HostCopy p(parameters), m(exp_avg), v(exp_avg_sq), total(sum);
   // After every check: a refused call consumes nothing.
   const UsedStream used(release.noise_std > 0 ? noise_source : 0);
   const bool single = parameters.scalar_type() == at::kFloat;
   int64_t not_finite;
   if constexpr (Reference) {
     const auto run = single ? reference_update<float> : reference_update<double>;
-    not_finite = run(parameters, exp_avg, exp_avg_sq, sum, release, profile, used.get(), arguments);
+    not_finite = run(p.get(), m.get(), v.get(), total.get(), release, profile, used.get(), arguments);
   } else {
     const auto run = single ? update<float> : update<double>;
-    not_finite = run(parameters, exp_avg, exp_avg_sq, sum, release, profile, used.get(), constants(arguments));
+    not_finite = run(p.get(), m.get(), v.get(), total.get(), release, profile, used.get(), constants(arguments));
   }
+  for (const HostCopy* copy : {&p, &m, &v, &total}) copy->write_back();
   for (const at::Tensor& t : {parameters, exp_avg, exp_avg_sq, sum}) written(t);
   return not_finite;
 }
@@ -179,12 +188,13 @@ at::Tensor privatise_(at::Tensor sum, int64_t noise_source, double noise_std, do
   const Release release = checked_release("privatise_", sum, noise_source, noise_std, grid, divisor);
   // Steps belong to an update. The scales stand in for them, because a profile has both.
   const ArenaProfile profile = checked_profile("privatise_", sum.numel(), run_ends, scales, scales);
+  const HostCopy total(sum);
   const UsedStream used(release.noise_std > 0 ? noise_source : 0);
-  at::Tensor gradient = at::empty_like(sum);
-  cpu::privatise(sum.const_data_ptr<double>(), gradient.mutable_data_ptr<double>(), sum.numel(), release, profile,
+  const at::Tensor gradient = at::empty_like(total.get());
+  cpu::privatise(host_data<double>(total.get()), host_writable<double>(gradient), sum.numel(), release, profile,
                  used.get());
   sum.zero_();
-  return gradient;
+  return gradient.to(sum.device());
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ class Record {
   virtual ~Record() = default;
   virtual SampleNorms norms() = 0;
   /// As Use::accumulate, over all uses. The contribution of sample b has norm at most factors[b] bound[b].
-  virtual void accumulate(const double* factors, double* sum) = 0;
+  virtual void accumulate(const double* factors, const at::Tensor& sum) = 0;
 };
 
 /// Picks the pair rule for the kinds present. `left` x `right` is the parameter seen as a matrix. The uses outlive the
@@ -29,6 +29,8 @@ std::unique_ptr<Record> make_record(int64_t left, int64_t right, const std::vect
 std::unique_ptr<Record> dense_record(int64_t left, int64_t right, const std::vector<UsePtr>& uses);
 std::unique_ptr<Record> table_record(int64_t left, int64_t right, const std::vector<UsePtr>& uses);
 std::unique_ptr<Record> stored_record(const std::vector<UsePtr>& uses);
+/// Of uses for which Use::any_device() holds.
+std::unique_ptr<Record> any_record(int64_t left, int64_t right, const std::vector<UsePtr>& uses);
 /// Any kinds together: forms each sample's gradient in float64. Exact and slow.
 std::unique_ptr<Record> mixed_record(int64_t left, int64_t right, const std::vector<UsePtr>& uses);
 
@@ -36,9 +38,13 @@ struct ExactNorm {
   double norm2, bound;
 };
 
-/// The gradient of one sample over all uses, formed in `gradient` [left * right] with every product and sum in float64,
-/// and its norm. `products` is the sample's sum of Use::add_row_products.
-ExactNorm exact_norm(const std::vector<UsePtr>& uses, int64_t sample, double products, std::vector<double>& gradient);
+/// Room for one gradient: float64 [size] on the device of the uses.
+at::Tensor gradient_room(const std::vector<UsePtr>& uses, int64_t size);
+/// The gradient of one sample over all uses, formed in `gradient` (gradient_room) with every product and sum in
+/// float64, and its norm. `products` is the sample's sum of Use::add_row_products.
+ExactNorm exact_norm(const std::vector<UsePtr>& uses, int64_t sample, double products, const at::Tensor& gradient);
+/// sum += factor gradient, both float64 of one size.
+void add_gradient(double factor, const at::Tensor& gradient, const at::Tensor& sum);
 
 /// gamma_n = n u / (1 - n u): the relative error of n roundings in a row (Higham 2002, Lemma 3.1).
 template <class T>

@@ -35,7 +35,7 @@ struct Dropping {
 
   std::vector<double> kept(int64_t rows, int64_t sample, int64_t head) const {
     if (rate == 0) return {};
-    const uint64_t stream = dropout_stream(seed, step, site, keys.const_data_ptr<int64_t>()[sample]);
+    const uint64_t stream = dropout_stream(seed, step, site, host_data<int64_t>(keys)[sample]);
     return kept_weights(rows, rate, mix64(stream + static_cast<uint64_t>(head)));
   }
 };

@@ -36,7 +36,7 @@ std::vector<at::Tensor> reference_embedding(const at::Tensor& ids, const at::Ten
   const Result output(segments.rows(), d), d_table(B, M, d), norm2(B);
   for (int64_t b = 0; b < B; ++b) {
     const int64_t row = segments.first(b);
-    const reference::Embedding layer{segments.length(b), M, d, id.const_data_ptr<int64_t>() + row, scale, padding_id};
+    const reference::Embedding layer{segments.length(b), M, d, host_data<int64_t>(id) + row, scale, padding_id};
     reference::embedding_forward(layer, e.data(), output[row]);
     reference::embedding_backward(layer, u.row(row), d_table[b]);
     *norm2[b] = reference::embedding_norm2(layer, u.row(row));
@@ -71,16 +71,10 @@ std::vector<at::Tensor> reference_softmax_head(const at::Tensor& hidden, const a
   const Result loss(B), lse(N), residual(N, M), d_hidden(N, d), d_table(B, M, d), d_bias(B, M);
   for (int64_t b = 0; b < B; ++b) {
     const int64_t row = segments.first(b);
-    const reference::SoftmaxHead head{segments.length(b),
-                                      M,
-                                      d,
-                                      e.data(),
-                                      beta.data(),
-                                      flags.defined() ? flags.const_data_ptr<uint8_t>() : nullptr,
-                                      scale,
-                                      label_smoothing};
-    const auto out =
-        reference::softmax_head_forward(head, h.row(row), y.const_data_ptr<int64_t>() + row, w.data() + row);
+    const reference::SoftmaxHead head{
+        segments.length(b), M, d, e.data(), beta.data(), flags.defined() ? host_data<uint8_t>(flags) : nullptr, scale,
+        label_smoothing};
+    const auto out = reference::softmax_head_forward(head, h.row(row), host_data<int64_t>(y) + row, w.data() + row);
     reference::softmax_head_backward(head, h.row(row), out.residual.data(), d_hidden[row], d_table[b], d_bias[b]);
     *loss[b] = out.loss;
     std::copy(out.lse.begin(), out.lse.end(), lse[row]);
@@ -100,7 +94,7 @@ std::vector<at::Tensor> reference_phantom(const at::Tensor& ids, const at::Tenso
   const Result norms(3, in.count());
   for (int64_t b = 0; b < in.count(); ++b) {
     const reference::PhantomNorm norm = reference::phantom_norm(
-        {in.length(b), id.const_data_ptr<int64_t>() + in.first(b), u.row(in.first(b))},
+        {in.length(b), host_data<int64_t>(id) + in.first(b), u.row(in.first(b))},
         {out.length(b), delta.width(), delta.row(out.first(b)), h.row(out.first(b))}, h.width());
     norms[0][b] = norm.in;
     norms[1][b] = norm.out;

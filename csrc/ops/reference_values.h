@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "error.h"
+#include "ops/device.h"
 #include "ops/segments.h"
 
 namespace phantomgrad {
@@ -19,7 +20,7 @@ class Doubles {
   explicit Doubles(const at::Tensor& t) : values_(t.to(at::kDouble).contiguous()) {}
   explicit Doubles(const Optional& t) : values_(t.has_value() ? t->to(at::kDouble).contiguous() : at::Tensor()) {}
 
-  const double* data() const { return values_.defined() ? values_.const_data_ptr<double>() : nullptr; }
+  const double* data() const { return values_.defined() ? host_data<double>(values_) : nullptr; }
   const double* row(int64_t i) const { return data() + i * values_.size(-1); }
   int64_t width() const { return values_.size(-1); }
 
@@ -33,7 +34,7 @@ struct Result {
   explicit Result(Sizes... sizes)
       : values(at::zeros({static_cast<int64_t>(sizes)...}, at::TensorOptions().dtype(at::kDouble))) {}
 
-  double* data() const { return values.mutable_data_ptr<double>(); }
+  double* data() const { return host_writable<double>(values); }
   /// Entry i of the first dimension.
   double* operator[](int64_t i) const {
     return data() + (values.size(0) == 0 ? 0 : i * (values.numel() / values.size(0)));

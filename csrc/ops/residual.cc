@@ -6,6 +6,7 @@
 #include "cpu/gemm.h"
 #include "cpu/parallel.h"
 #include "cpu/reduce.h"
+#include "ops/any.h"
 #include "ops/buffer.h"
 #include "ops/dispatch.h"
 #include "ops/runs.h"
@@ -16,41 +17,38 @@ namespace {
 // Table rows of one task of the clipped sum: a multiple of the register tile.
 constexpr int64_t kTaskColumns = 96;
 
-std::vector<double> as_doubles(const at::Tensor& t) {
-  const at::Tensor values = t.to(at::kDouble).contiguous();
-  return {values.const_data_ptr<double>(), values.const_data_ptr<double>() + values.numel()};
-}
-
 }  // namespace
 
 ResidualUse::ResidualUse(HeadPtr head, at::Tensor upstream)
-    : Use(head->segments), head_(std::move(head)), upstream_(as_doubles(upstream)) {}
+    : Use(head->segments), head_(std::move(head)), upstream_(host_doubles(upstream)) {}
 
 void ResidualUse::add_row_products(double* out) const {
   for (int64_t b = 0; b < samples(); ++b) out[b] += std::abs(upstream(b)) * head_->row_products[static_cast<size_t>(b)];
 }
 
-void ResidualUse::materialise(int64_t sample, double* gradient) const {
+void ResidualUse::materialise(int64_t sample, const at::Tensor& gradient) const {
+  double* out = host_writable<double>(gradient);
   const at::Tensor residual = residual_of(*head_, sample);
   with_floating("softmaxCrossEntropyHead", residual, [&](auto zero) {
     using T = decltype(zero);
     const int64_t M = head_->vocabulary(), d = head_->dim();
     for (int64_t t = 0; t < residual.size(0); ++t) {
-      const T *delta = residual.const_data_ptr<T>() + t * M,
-              *hidden = head_->hidden.const_data_ptr<T>() + (segments().first(sample) + t) * d;
+      const T *delta = host_data<T>(residual) + t * M,
+              *hidden = host_data<T>(head_->hidden) + (segments().first(sample) + t) * d;
       for (int64_t j = 0; j < M; ++j)
-        PG_CALL((add_scaled<T>), gradient + j * d, upstream(sample) * static_cast<double>(delta[j]), hidden, d);
+        PG_CALL((add_scaled<T>), out + j * d, upstream(sample) * static_cast<double>(delta[j]), hidden, d);
     }
   });
 }
 
-void ResidualUse::accumulate(const double* factors, double* sum) const {
+void ResidualUse::accumulate(const double* factors, const at::Tensor& into) const {
+  double* sum = host_writable<double>(into);
   with_floating("softmaxCrossEntropyHead", head_->hidden, [&](auto zero) {
     using T = decltype(zero);
     const int64_t M = head_->vocabulary(), d = head_->dim();
-    const T *hidden = head_->hidden.const_data_ptr<T>(),
-            *residual = head_->residual.defined() ? head_->residual.const_data_ptr<T>() : nullptr,
-            *gradients = head_->gradients.defined() ? head_->gradients.const_data_ptr<T>() : nullptr;
+    const T *hidden = host_data<T>(head_->hidden),
+            *residual = head_->residual.defined() ? host_data<T>(head_->residual) : nullptr,
+            *gradients = head_->gradients.defined() ? host_data<T>(head_->gradients) : nullptr;
     const auto weight = [&](int64_t b) { return factors[b] == 0 ? 0 : factors[b] * upstream(b); };
     const std::vector<Run> runs = make_runs(segments(), [&](int64_t b) {
       return weight(b) != 0 && head_->residual_row[static_cast<size_t>(b)] >= 0 && segments().length(b) > 0;
@@ -84,6 +82,7 @@ void ResidualUse::accumulate(const double* factors, double* sum) const {
 }
 
 UsePtr residual_use(HeadPtr head, at::Tensor upstream) {
+  if (head->any_device) return any_dense_use(head->segments, head->residual, head->hidden, host_doubles(upstream));
   return std::make_unique<ResidualUse>(std::move(head), std::move(upstream));
 }
 

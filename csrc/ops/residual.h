@@ -11,8 +11,8 @@ class ResidualUse final : public Use {
 
   UseKind kind() const override { return UseKind::residual; }
   void add_row_products(double* out) const override;
-  void materialise(int64_t sample, double* gradient) const override;
-  void accumulate(const double* factors, double* sum) const override;
+  void materialise(int64_t sample, const at::Tensor& gradient) const override;
+  void accumulate(const double* factors, const at::Tensor& sum) const override;
 
   const Head& head() const { return *head_; }
   double upstream(int64_t sample) const { return upstream_[static_cast<size_t>(sample)]; }

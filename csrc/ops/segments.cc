@@ -5,6 +5,7 @@
 #include <ATen/ops/mul.h>
 
 #include "error.h"
+#include "ops/device.h"
 
 namespace phantomgrad {
 namespace {
@@ -26,11 +27,11 @@ at::Tensor equal_shares(int64_t samples, int64_t rows_each) {
 }  // namespace
 
 Segments::Segments(const at::Tensor& cu_seqlens, int64_t token) : token_(token) {
-  PG_CHECK(cu_seqlens.defined() && cu_seqlens.dim() == 1 && cu_seqlens.numel() >= 1 &&
-               cu_seqlens.scalar_type() == at::kLong && cu_seqlens.device().is_cpu(),
-           "ERR_BATCH_DIMENSION", "segments: cuSeqlens must be int64 [samples + 1] on the CPU.");
-  cu_seqlens_ = cu_seqlens.contiguous().clone();
-  offsets_ = cu_seqlens_.const_data_ptr<int64_t>();
+  PG_CHECK(
+      cu_seqlens.defined() && cu_seqlens.dim() == 1 && cu_seqlens.numel() >= 1 && cu_seqlens.scalar_type() == at::kLong,
+      "ERR_BATCH_DIMENSION", "segments: cuSeqlens must be int64 [samples + 1].");
+  cu_seqlens_ = on_host(cu_seqlens).contiguous().clone();
+  offsets_ = host_data<int64_t>(cu_seqlens_);
   count_ = cu_seqlens_.numel() - 1;
   PG_CHECK(offsets_[0] == 0, "ERR_BATCH_DIMENSION", "segments: cuSeqlens must start at 0, got ", offsets_[0], ".");
   for (int64_t b = 0; b < count_; ++b)

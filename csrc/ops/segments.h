@@ -11,7 +11,8 @@ namespace phantomgrad {
 /// Sample b owns the rows offsets[b] .. offsets[b + 1]. Immutable once made.
 class Segments {
  public:
-  /// `cu_seqlens`: int64 [B + 1] on the CPU, starting at 0, never falling. Refuses with ERR_BATCH_DIMENSION.
+  /// `cu_seqlens`: int64 [B + 1], of which a copy is kept on the CPU: work is cut up by it. Starting at 0, never
+  /// falling. Refuses with ERR_BATCH_DIMENSION.
   explicit Segments(const at::Tensor& cu_seqlens, int64_t token = 0);
   /// `samples` samples of `rows_each` rows.
   Segments(int64_t samples, int64_t rows_each, int64_t token = 0);

@@ -1,8 +1,10 @@
 // Cross entropy of a softmax head over a large vocabulary: the logits never exist as a whole.
 #include <ATen/ops/empty.h>
+#include <ATen/ops/index_select.h>
 #include <ATen/ops/mul.h>
 
 #include "cpu/parallel.h"
+#include "ops/any.h"
 #include "ops/dispatch.h"
 #include "ops/head.h"
 #include "ops/operators.h"
@@ -37,13 +39,17 @@ class SoftmaxHead final : public Operation {
 
  private:
   at::Tensor scaled_rows(const at::Tensor& upstream, at::IntArrayRef shape) const {
+    if (head_->any_device) {
+      const at::Tensor scale = at::index_select(upstream, 0, samples_of_rows(*head_->segments, upstream.device()));
+      return at::mul(head_->d_hidden, scale.unsqueeze(1)).view(shape);
+    }
     at::Tensor result = at::empty(shape, head_->d_hidden.options());
     with_floating("softmaxCrossEntropyHead", result, [&](auto zero) {
       using T = decltype(zero);
       const Segments& segments = *head_->segments;
       const int64_t d = head_->dim();
-      const T *scale = upstream.const_data_ptr<T>(), *from = head_->d_hidden.const_data_ptr<T>();
-      T* to = result.mutable_data_ptr<T>();
+      const T *scale = host_data<T>(upstream), *from = host_data<T>(head_->d_hidden);
+      T* to = host_writable<T>(result);
       cpu::parallel_for(0, segments.count(), cpu::grain_for(segments.mean_length() * d),
                         [&](int64_t first, int64_t last) {
                           for (int64_t b = first; b < last; ++b)
@@ -71,7 +77,7 @@ at::Tensor softmax_cross_entropy_head(const at::Tensor& hidden, const at::Tensor
   auto operation = std::make_shared<SoftmaxHead>(own_integers("softmaxCrossEntropyHead", "targets", targets),
                                                  weights.has_value() ? weights->clone() : at::Tensor(),
                                                  HeadOptions{scale, label_smoothing, padding_id, candidates, mean});
-  return tap(std::move(operation), {hidden, table, bias.value_or(at::Tensor())});
+  return tap("softmaxCrossEntropyHead", std::move(operation), {hidden, table, bias.value_or(at::Tensor())});
 }
 
 }  // namespace phantomgrad

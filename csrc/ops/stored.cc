@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "cpu/reduce.h"
+#include "ops/any.h"
 #include "ops/dispatch.h"
 #include "ops/record.h"
 
@@ -21,7 +22,7 @@ class StoredUse final : public Use {
     return with_floating("perSample", rows_, [&](auto zero) {
       using T = decltype(zero);
       // Float64 throughout: a stored gradient is short, and its norm then needs no certificate.
-      const T* row = rows_.const_data_ptr<T>() + sample * width();
+      const T* row = host_data<T>(rows_) + sample * width();
       double sum = 0;
       for (int64_t i = 0; i < width(); ++i) sum += static_cast<double>(row[i]) * static_cast<double>(row[i]);
       return sum;
@@ -32,18 +33,20 @@ class StoredUse final : public Use {
     for (int64_t b = 0; b < samples(); ++b) out[b] += std::sqrt(square(b));
   }
 
-  void materialise(int64_t sample, double* gradient) const override { add(sample, 1, gradient); }
+  void materialise(int64_t sample, const at::Tensor& gradient) const override {
+    add(sample, 1, host_writable<double>(gradient));
+  }
 
-  void accumulate(const double* factors, double* sum) const override {
+  void accumulate(const double* factors, const at::Tensor& sum) const override {
     for (int64_t b = 0; b < samples(); ++b)
-      if (factors[b] != 0) add(b, factors[b], sum);
+      if (factors[b] != 0) add(b, factors[b], host_writable<double>(sum));
   }
 
  private:
   void add(int64_t sample, double factor, double* sum) const {
     with_floating("perSample", rows_, [&](auto zero) {
       using T = decltype(zero);
-      PG_CALL((add_scaled<T>), sum, factor, rows_.const_data_ptr<T>() + sample * width(), width());
+      PG_CALL((add_scaled<T>), sum, factor, host_data<T>(rows_) + sample * width(), width());
     });
   }
 
@@ -66,19 +69,21 @@ class StoredRecord final : public Record {
       for (int64_t b = 0; b < samples; ++b) set(result, b, use.square(b), 0);
       return result;
     }
-    std::vector<double> products(static_cast<size_t>(samples), 0.0), gradient;
+    std::vector<double> products(static_cast<size_t>(samples), 0.0);
+    const at::Tensor gradient = gradient_room(uses_, width_);
+    const double* values = host_data<double>(gradient);
     for (const UsePtr& use : uses_) use->add_row_products(products.data());
     for (int64_t b = 0; b < samples; ++b) {
-      gradient.assign(static_cast<size_t>(width_), 0.0);
-      for (const UsePtr& use : uses_) use->materialise(b, gradient.data());
+      gradient.zero_();
+      for (const UsePtr& use : uses_) use->materialise(b, gradient);
       double square = 0;
-      for (const double x : gradient) square += x * x;
+      for (int64_t i = 0; i < width_; ++i) square += values[i] * values[i];
       set(result, b, square, products[static_cast<size_t>(b)]);
     }
     return result;
   }
 
-  void accumulate(const double* factors, double* sum) override {
+  void accumulate(const double* factors, const at::Tensor& sum) override {
     for (const UsePtr& use : uses_) use->accumulate(factors, sum);
   }
 
@@ -97,6 +102,7 @@ class StoredRecord final : public Record {
 }  // namespace
 
 UsePtr stored_use(at::Tensor per_sample, int64_t token) {
+  if (!has_kernels(per_sample)) return any_stored_use(std::move(per_sample), token);
   return std::make_unique<StoredUse>(per_sample.contiguous(), token);
 }
 

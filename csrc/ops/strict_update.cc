@@ -6,6 +6,7 @@
 
 #include "cpu/discrete_gaussian.h"
 #include "error.h"
+#include "ops/device.h"
 #include "ops/noise_source.h"
 #include "shared/noise_layout.h"
 
@@ -15,12 +16,11 @@ namespace {
 constexpr double kExact = 0x1p52;  // integers up to here, and their sums with a half, are doubles
 
 void check_pair(const char* operation, const at::Tensor& total, const at::Tensor& sum) {
-  const bool fit = total.device().is_cpu() && sum.device().is_cpu() && total.scalar_type() == at::kLong &&
-                   sum.scalar_type() == at::kDouble && total.dim() == 1 && sum.dim() == 1 && total.is_contiguous() &&
-                   sum.is_contiguous() && total.numel() == sum.numel();
+  const bool fit = total.scalar_type() == at::kLong && sum.scalar_type() == at::kDouble && total.dim() == 1 &&
+                   sum.dim() == 1 && total.is_contiguous() && sum.is_contiguous() && total.numel() == sum.numel();
   PG_CHECK(fit, "ERR_INVALID_ARGUMENT", operation,
-           ": total and sum must be contiguous flat int64 and float64 tensors of one length on the CPU, got ",
-           total.toString(), " of shape ", total.sizes(), " and ", sum.toString(), " of shape ", sum.sizes(), ".");
+           ": total and sum must be contiguous flat int64 and float64 tensors of one length, got ", total.toString(),
+           " of shape ", total.sizes(), " and ", sum.toString(), " of shape ", sum.sizes(), ".");
 }
 
 void check_unit(const char* operation, double unit) {
@@ -36,8 +36,9 @@ bool strict_accumulate_(at::Tensor total, at::Tensor sum, double unit, int64_t l
   check_unit("strict_accumulate_", unit);
   PG_CHECK(limit >= 0 && static_cast<double>(limit) <= kExact, "ERR_INVALID_ARGUMENT",
            "strict_accumulate_: limit must be from 0 to 2^52, got ", limit, ".");
-  double* in = sum.mutable_data_ptr<double>();
-  int64_t* out = total.mutable_data_ptr<int64_t>();
+  const HostCopy added(sum), whole(total);
+  double* in = host_writable<double>(added.get());
+  int64_t* out = host_writable<int64_t>(whole.get());
   const int64_t count = sum.numel();
   const double inverse = 1 / unit;
   unsigned __int128 squares = 0;
@@ -57,6 +58,8 @@ bool strict_accumulate_(at::Tensor total, at::Tensor sum, double unit, int64_t l
     }
     in[i] = 0;
   }
+  added.write_back();
+  whole.write_back();
   return kept;
 }
 
@@ -66,15 +69,18 @@ void strict_privatise_(at::Tensor sum, at::Tensor total, int64_t noise_source, i
   PG_CHECK(scale >= 1 && scale <= cpu::kLargestScale, "ERR_INVALID_ARGUMENT",
            "strict_privatise_: scale must be from 1 to 2^40, got ", scale, ".");
   PG_CHECK(noise_source != 0, "ERR_INVALID_ARGUMENT", "strict_privatise_: noise_source must be given.");
+  const HostCopy released(sum), whole(total);
   const UsedStream used(noise_source);
-  int64_t* values = total.mutable_data_ptr<int64_t>();
-  double* out = sum.mutable_data_ptr<double>();
+  int64_t* values = host_writable<int64_t>(whole.get());
+  double* out = host_writable<double>(released.get());
   cpu::add_discrete_gaussian(used.get(), scale, total.numel(), values);
   // Beyond 2^53 the product rounds: post-processing, which no guarantee depends on.
   for (int64_t i = 0; i < total.numel(); ++i) {
     out[i] = static_cast<double>(values[i]) * unit;
     values[i] = 0;
   }
+  released.write_back();
+  whole.write_back();
 }
 
 }  // namespace

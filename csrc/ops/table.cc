@@ -81,7 +81,7 @@ class TableRecord final : public Record {
     return result;
   }
 
-  void accumulate(const double* factors, double* sum) override {
+  void accumulate(const double* factors, const at::Tensor& sum) override {
     if (output_ != nullptr) output_->accumulate(factors, sum);
     for (const IndexUse* use : inputs_) use->accumulate(factors, sum);
   }
@@ -123,15 +123,15 @@ class TableRecord final : public Record {
     const int64_t M = head.vocabulary(), ids = static_cast<int64_t>(in.ids.size());
     double sum = 0;
     if (head.gradient_at[static_cast<size_t>(b)] >= 0) {
-      const T* gradient = head.gradients.const_data_ptr<T>() + head.gradient_at[static_cast<size_t>(b)] * M * dim_;
+      const T* gradient = host_data<T>(head.gradients) + head.gradient_at[static_cast<size_t>(b)] * M * dim_;
       for (int64_t i = 0; i < ids; ++i)
         sum += PG_CALL((dot<T>), gradient + in.ids[static_cast<size_t>(i)] * dim_, in.rows.data() + i * dim_, dim_);
       return sum;
     }
     const int64_t rows = head.segments->length(b);
     if (rows == 0 || ids == 0) return 0;
-    const T *residual = head.residual.const_data_ptr<T>() + head.residual_row[static_cast<size_t>(b)] * M,
-            *hidden = head.hidden.const_data_ptr<T>() + head.segments->first(b) * dim_;
+    const T *residual = host_data<T>(head.residual) + head.residual_row[static_cast<size_t>(b)] * M,
+            *hidden = host_data<T>(head.hidden) + head.segments->first(b) * dim_;
     std::vector<double> products(static_cast<size_t>(rows * ids));
     gram_rows<T>(rows, ids, dim_, hidden, dim_, in.rows.data(), dim_, products.data());
     for (int64_t s = 0; s < rows; ++s)

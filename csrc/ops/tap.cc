@@ -10,6 +10,7 @@
 #include <unordered_set>
 
 #include "error.h"
+#include "ops/device.h"
 
 namespace phantomgrad {
 namespace {
@@ -82,13 +83,14 @@ void Sink::use(size_t input, const at::Tensor& like, UsePtr use) {
       "step: a parameter of shape ", like.sizes(),
       " requires a gradient but is not among the engine's. Freeze it with requiresGrad_(false), or make it a public "
       "property of the model before attach.");
-  at::Tensor sum = at::zeros({like.numel()}, at::TensorOptions().dtype(at::kDouble));
+  at::Tensor sum = at::zeros({like.numel()}, at::TensorOptions().dtype(at::kDouble).device(like.device()));
   const std::vector<double> ones(static_cast<size_t>(use->samples()), 1.0);
-  use->accumulate(ones.data(), sum.mutable_data_ptr<double>());
+  use->accumulate(ones.data(), sum);
   gradients_[input] = sum.view(like.sizes()).to(like.scalar_type());
 }
 
-at::Tensor tap(std::shared_ptr<Operation> operation, std::vector<at::Tensor> inputs) {
+at::Tensor tap(const char* name, std::shared_ptr<Operation> operation, std::vector<at::Tensor> inputs) {
+  check_device(name, inputs);
   std::vector<bool> needed;
   std::vector<BookEntry> entries;
   bool any = false;

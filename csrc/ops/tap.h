@@ -44,8 +44,9 @@ class Operation {
   virtual void backward(const std::vector<at::Tensor>& inputs, const at::Tensor& gradient, Sink& sink) = 0;
 };
 
-/// Runs `operation`, on the tape if any input requires a gradient. Undefined tensors stand for absent inputs.
-at::Tensor tap(std::shared_ptr<Operation> operation, std::vector<at::Tensor> inputs);
+/// Runs `operation`, on the tape if any input requires a gradient. Undefined tensors stand for absent inputs. Refuses
+/// (ERR_DEVICE, opening with `name`) inputs on several devices.
+at::Tensor tap(const char* name, std::shared_ptr<Operation> operation, std::vector<at::Tensor> inputs);
 
 /// Name of the autograd node («MulBackward0») through which `loss` reaches the leaf `parameter` without tap; empty if
 /// none.

@@ -32,11 +32,14 @@ class Use {
   /// Adds sum_t |l_t| |r_t| of each sample to `out` [B]: the size of the terms that may cancel in its gradient.
   /// Exactly 0 if and only if the sample contributes nothing.
   virtual void add_row_products(double* out) const = 0;
-  /// Adds G_b to `gradient` [left * right], every product and sum in float64.
-  virtual void materialise(int64_t sample, double* gradient) const = 0;
-  /// Adds sum_b factors[b] G_b to `sum` [left * right]. Rows of a sample whose factor is 0 are never multiplied:
-  /// they may hold NaN.
-  virtual void accumulate(const double* factors, double* sum) const = 0;
+  /// Adds G_b to the float64 `gradient` [left * right] on this use's device, every product and sum in float64.
+  virtual void materialise(int64_t sample, const at::Tensor& gradient) const = 0;
+  /// Adds sum_b factors[b] G_b to the float64 `sum` [left * right] on this use's device. Rows of a sample whose factor
+  /// is 0 are never multiplied: they may hold NaN.
+  virtual void accumulate(const double* factors, const at::Tensor& sum) const = 0;
+  /// Whether LibTorch's operators compute this use, on whatever device it is: an AnyUse. Not our CPU kernels.
+  virtual bool any_device() const { return false; }
+  virtual at::Device device() const { return at::kCPU; }
 
  protected:
   SegmentsPtr segments_;

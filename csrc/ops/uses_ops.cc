@@ -69,9 +69,8 @@ at::Tensor uses_sum(int64_t left, int64_t right, const std::vector<std::string>&
                     const std::vector<at::Tensor>& offsets, at::ArrayRef<double> scales, at::IntArrayRef padding_ids,
                     const at::Tensor& factors) {
   const UseList list("usesSum", left, right, kinds, first, second, offsets, scales, padding_ids);
-  at::Tensor sum = new_doubles({left, right});
-  mixed_record(left, right, list.uses)
-      ->accumulate(factors_of("usesSum", factors, list.samples).data(), sum.mutable_data_ptr<double>());
+  at::Tensor sum = new_doubles({left, right}, list.uses.front()->device());
+  mixed_record(left, right, list.uses)->accumulate(factors_of("usesSum", factors, list.samples).data(), sum);
   return sum;
 }
 

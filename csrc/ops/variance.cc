@@ -10,6 +10,7 @@
 
 #include "cpu/parallel.h"
 #include "cpu/reduce.h"
+#include "ops/any.h"
 #include "ops/dispatch.h"
 #include "ops/operators.h"
 
@@ -26,7 +27,14 @@ struct NoisyRows {
     PG_CHECK(x.dim() >= 1 && width >= 1 && variance.numel() == rows && variance.scalar_type() == x.scalar_type(),
              "ERR_INVALID_ARGUMENT", operation, ": expected rows [..., d] and one variance a row, of one dtype, got ",
              input.toString(), " ", input.sizes(), " and ", of_rows.toString(), " ", of_rows.sizes(), ".");
+    check_floating(operation, x);
+    check_device(operation, {x, variance});
   }
+
+  bool generic() const { return !has_kernels(x); }
+  /// For the twins: [rows, d] and [rows].
+  at::Tensor flat() const { return x.view({rows, width}); }
+  at::Tensor flat_variance() const { return variance.view({rows}); }
 
   /// `[rows, groups]`, or `[rows]` for none: body(x, variance, out) fills the numbers of one row.
   template <class Body>
@@ -35,8 +43,8 @@ struct NoisyRows {
     const int64_t each = std::max<int64_t>(groups, 1);
     with_floating(operation, x, [&](auto zero) {
       using T = decltype(zero);
-      const T *values = x.const_data_ptr<T>(), *noise = variance.const_data_ptr<T>();
-      T* out = result.mutable_data_ptr<T>();
+      const T *values = host_data<T>(x), *noise = host_data<T>(variance);
+      T* out = host_writable<T>(result);
       cpu::parallel_for(0, rows, cpu::grain_for(16 * width), [&](int64_t first, int64_t last) {
         for (int64_t r = first; r < last; ++r) body(values + r * width, noise[r], out + r * each);
       });
@@ -56,7 +64,7 @@ std::vector<double> squares_of(const char* operation, const at::Tensor& t, int64
   with_floating(operation, own, [&](auto zero) {
     using T = decltype(zero);
     for (int64_t g = 0; g < groups; ++g)
-      squares.push_back(PG_CALL((sum_of_squares<T>), own.const_data_ptr<T>() + g * each, each));
+      squares.push_back(PG_CALL((sum_of_squares<T>), host_data<T>(own) + g * each, each));
   });
   return squares;
 }
@@ -74,8 +82,15 @@ at::Tensor linear_variance(const at::Tensor& input, const at::Tensor& variance, 
   PG_CHECK(weight.dim() == 2 && weight.size(1) == noisy.width && groups >= 1 && weight.size(0) % groups == 0,
            "ERR_INVALID_ARGUMENT", name, ": expected a weight [groups * out, ", noisy.width, "], got ", weight.sizes(),
            " for ", groups, " groups.");
+  check_device(name, {noisy.x, weight});
   check_variance(name, "weightVariance", weight_variance);
   check_variance(name, "biasVariance", bias_variance);
+  if (noisy.generic()) {
+    const double width = static_cast<double>(noisy.width), outputs = static_cast<double>(weight.size(0) / groups);
+    return any_linear_variance(noisy.flat(), noisy.flat_variance(),
+                               any_squares(weight, groups).div(outputs).add(width * weight_variance), weight_variance,
+                               bias_variance);
+  }
   std::vector<double> gain = squares_of(name, weight, groups);
   for (double& squares : gain)
     squares =
@@ -94,9 +109,13 @@ at::Tensor layer_norm_variance(const at::Tensor& input, const at::Tensor& varian
   const NoisyRows noisy(name, input, variance);
   PG_CHECK(weight.dim() == 1 && weight.size(0) == noisy.width, "ERR_INVALID_ARGUMENT", name, ": expected a weight [",
            noisy.width, "], got ", weight.sizes(), ".");
+  check_device(name, {noisy.x, weight});
   check_variance(name, "weightVariance", weight_variance);
   check_variance(name, "biasVariance", bias_variance);
   const auto width = static_cast<double>(noisy.width);
+  if (noisy.generic())
+    return any_layer_norm_variance(noisy.flat(), noisy.flat_variance(), any_squares(weight, 1).div(width),
+                                   weight_variance, bias_variance, eps, saturate);
   const double gain = squares_of(name, weight, 1)[0] / width;
   return noisy.map(name, 0, [&](const auto* x, auto v, auto* out) {
     using T = decltype(v);
@@ -114,6 +133,9 @@ at::Tensor activation_variance(const at::Tensor& input, const at::Tensor& varian
   const bool relu = activation == "relu";
   PG_CHECK(relu || activation == "gelu", "ERR_INVALID_ARGUMENT", name, ": activation must be relu or gelu, got ",
            std::string(activation), ".");
+  if (noisy.generic())
+    return relu ? any_relu_variance(noisy.flat(), noisy.flat_variance())
+                : any_gelu_variance(noisy.flat(), noisy.flat_variance());
   return noisy.map(name, 0, [&](const auto* x, auto v, auto* out) {
     using T = decltype(v);
     *out = relu ? PG_CALL((relu_variance<T>), x, v, noisy.width) : PG_CALL((gelu_variance<T>), x, v, noisy.width);

@@ -19,6 +19,7 @@ export const EXIT = {
 
 const BAD_INPUT: ReadonlySet<ErrorCode> = new Set([
   'ERR_INVALID_ARGUMENT',
+  'ERR_DEVICE',
   'ERR_DATA_FORMAT',
   'ERR_RUN_FOLDER',
   'ERR_CHECKPOINT_NOT_FOUND',
