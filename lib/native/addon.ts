@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import nodeGypBuild from 'node-gyp-build';
 
 import { ERROR_CODES, type ErrorCode, PhantomgradError, raise } from '../errors';
+import { type CudaLibraries, cudaLibraries } from './cuda';
 import { type Environment, PACKAGE_ROOT, TORCH_MINOR } from './places';
 import { checkGlibc, hasPrebuilt, type Machine, refusePlatform, thisMachine } from './platform';
 import { findLibtorch, type Libtorch } from './search';
@@ -59,17 +60,34 @@ function librariesOf({ root }: Libtorch): string[] {
   return ['libc10.so', 'libtorch_cpu.so'].map((name) => join(root, 'lib', name));
 }
 
-/** Opens LibTorch and the core in this process and returns the core's exports. Opening twice gives the same libraries. */
-export function openNative(env: Environment = process.env): {
-  exports: object;
-  files: NativeFiles;
-  libtorch: Libtorch;
-} {
+/** What was opened. */
+export interface OpenedNative {
+  readonly exports: object;
+  readonly files: NativeFiles;
+  readonly libtorch: Libtorch;
+  /** The CUDA side: where it is not open, `problem` says why. */
+  readonly cuda: CudaLibraries;
+}
+
+/**
+ * Opens LibTorch and the core in this process. Opening twice gives the same libraries. The CUDA libraries come along where there
+ * are a driver and these libraries; should they not open, everything but `cuda` tensors works.
+ */
+export function openNative(env: Environment = process.env): OpenedNative {
   const files = nativeFiles();
   const libtorch = findLibtorch(env);
+  const cuda = cudaLibraries(libtorch.root, files.core);
   try {
     const loader = createRequire(__filename)(files.loader) as Loader;
-    return { exports: loader.load(librariesOf(libtorch), files.core), files, libtorch };
+    const load = (more: readonly string[]): object => loader.load([...librariesOf(libtorch), ...more], files.core);
+    if (cuda.libraries.length === 0) return { exports: load([]), files, libtorch, cuda };
+    try {
+      return { exports: load(cuda.libraries), files, libtorch, cuda };
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'ERR_NATIVE_LOAD') throw error;
+      const problem = (error as Error).message;
+      return { exports: load([]), files, libtorch, cuda: { ...cuda, libraries: [], problem } };
+    }
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };
     throw new PhantomgradError(
@@ -80,7 +98,7 @@ export function openNative(env: Environment = process.env): {
   }
 }
 
-let exports_: object | undefined;
+let opened: OpenedNative | undefined;
 
 /**
  * The core's exports. The first call opens LibTorch (about 0.4 s); until then nothing native is touched, so that the
@@ -89,6 +107,12 @@ let exports_: object | undefined;
  * @throws ERR_PLATFORM, ERR_NATIVE_MISSING, ERR_LIBTORCH_NOT_FOUND, ERR_LIBTORCH_VERSION, ERR_NATIVE_LOAD, ERR_ALREADY_LOADED
  */
 export function native(): object {
-  exports_ ??= openNative().exports;
-  return exports_;
+  opened ??= openNative();
+  return opened.exports;
+}
+
+/** Why there are no `cuda` tensors in this process; null where LibTorch's CUDA libraries are open. Opens LibTorch. */
+export function cudaProblem(): string | null {
+  native();
+  return (opened as OpenedNative).cuda.problem;
 }

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 
 import { nativeFiles, openNative } from './addon';
+import type { CudaLibraries } from './cuda';
 import { describeTrace, searchLibtorch, type Attempt } from './search';
 import { cacheFolder } from './places';
 import { machineName, thisMachine } from './platform';
@@ -42,6 +43,14 @@ function attempt(name: string, action: () => string): Finding {
   }
 }
 
+/** Driver, libraries, kernels: the first that is missing explains why there is no `cuda`. */
+export function describeCuda({ driver, problem, plugin }: CudaLibraries): string {
+  if (problem !== null) return `not usable: ${problem}`;
+  const kernels =
+    plugin === null ? "no kernels of this package: LibTorch's operators do all work" : `kernels ${plugin}`;
+  return `driver ${String(driver)}, CUDA libraries of LibTorch open, ${kernels}`;
+}
+
 /** Examines this machine: platform, native files, LibTorch, and whether all of it opens together. */
 export function diagnose(): Diagnosis {
   const machine = thisMachine();
@@ -65,14 +74,18 @@ export function diagnose(): Diagnosis {
     files,
     libtorch,
   ];
+  let gpu = 'not looked for: nothing was opened';
   if (files.ok && libtorch.ok) {
     findings.push(
       attempt('load', () => {
         const started = performance.now();
-        openNative();
+        const { cuda } = openNative();
+        gpu = describeCuda(cuda);
         return `opened in ${(performance.now() - started).toFixed(0)} ms`;
       }),
     );
+    // A machine without a GPU is complete: this line informs.
+    findings.push({ name: 'GPU', ok: true, text: gpu });
   }
   return { ok: findings.every(({ ok }) => ok), findings, trace };
 }

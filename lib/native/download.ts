@@ -17,10 +17,10 @@ const REMEDY =
 
 // Named in full, so that the pip of every Python version and machine picks the same file.
 const PLATFORM = [
-  ...['manylinux_2_28', 'manylinux_2_25', 'manylinux_2_17', 'manylinux2014', 'manylinux2010'].flatMap((platform) => [
-    '--platform',
-    `${platform}_x86_64`,
-  ]),
+  ...[
+    ...['manylinux_2_28', 'manylinux_2_27', 'manylinux_2_25', 'manylinux_2_18', 'manylinux_2_17', 'manylinux_2_12'],
+    ...['manylinux2014', 'manylinux2010'],
+  ].flatMap((platform) => ['--platform', `${platform}_x86_64`]),
   ...['--python-version', '3.11', '--implementation', 'cp', '--abi', 'cp311', '--abi', 'none'],
 ];
 

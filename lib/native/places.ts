@@ -20,8 +20,8 @@ export function cacheFolder(env: Environment = process.env): string {
 }
 
 /** Where `setup` puts LibTorch: holds `torch/` and `nvidia/` side by side, as the libraries' own search paths expect. */
-export function libtorchFolder(env: Environment = process.env): string {
-  return join(cacheFolder(env), `libtorch-${TORCH_VERSION}-cpu`);
+export function libtorchFolder(env: Environment = process.env, variant: 'cpu' | 'cuda' = 'cpu'): string {
+  return join(cacheFolder(env), `libtorch-${TORCH_VERSION}-${variant}`);
 }
 
 /** The saved configuration: `{ "libtorch": "/folder" }`, written by `phantomgrad setup --libtorch FOLDER`. */

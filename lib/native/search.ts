@@ -100,17 +100,23 @@ function savedConfiguration(env: Environment): Attempt {
   return absent('saved configuration', `${file} is not JSON with a "libtorch" folder`);
 }
 
+// Without the stamp a set-up was interrupted while it unpacked.
+function cached(folder: string, env: Environment): Attempt {
+  return existsSync(folder) && !existsSync(join(folder, '.done'))
+    ? { ...absent('cache', 'is incomplete: a set-up was interrupted'), path: folder }
+    : look('cache', folder, env);
+}
+
 function* places(env: Environment, systemRoots: readonly string[]): Generator<Attempt> {
   yield env.LIBTORCH ? look('LIBTORCH', resolve(env.LIBTORCH), env) : absent('LIBTORCH', 'not set');
   yield savedConfiguration(env);
   for (const { python, folder, problem } of pythonTorch(env)) {
     yield folder === null ? absent('Python torch', `${python}: ${problem}`) : look('Python torch', folder, env);
   }
-  const cache = libtorchFolder(env);
-  // Without the stamp a set-up was interrupted while it unpacked.
-  yield existsSync(cache) && !existsSync(join(cache, '.done'))
-    ? { ...absent('cache', 'is incomplete: a set-up was interrupted'), path: cache }
-    : look('cache', cache, env);
+  // The one with CUDA does everything that the other does; where nobody asked for it, it is not worth a line.
+  const withCuda = libtorchFolder(env, 'cuda');
+  if (existsSync(withCuda)) yield cached(withCuda, env);
+  yield cached(libtorchFolder(env), env);
   for (const root of systemRoots) yield look('system', root, env);
 }
 

@@ -13,12 +13,16 @@ import { progressLine } from './progress';
 import { pythons } from './python';
 import { type Libtorch, searchLibtorch } from './search';
 import { unpack } from './unpack';
+import { CUDA_LIBRARIES, hasCudaLibraries } from './cuda';
+import { CUDA_PEAK_BYTES, CUDA_WHEELS } from './cuda-wheels';
 import { CPU_WHEELS, PEAK_BYTES, type Wheel } from './wheels';
 
 export interface SetupOptions {
   readonly env?: Environment;
   /** One line a step, for people. Default: standard error. */
   readonly log?: (line: string) => void;
+  /** Whether LibTorch's CUDA libraries are wanted, too. Default false. */
+  readonly cuda?: boolean;
   /** For tests: other files than the pinned ones. */
   readonly wheels?: readonly Wheel[];
 }
@@ -47,13 +51,13 @@ function pythonWithPip(env: Environment): string {
   );
 }
 
-function checkSpace(folder: string): void {
+function checkSpace(folder: string, peak: number): void {
   const { bavail, bsize } = statfsSync(folder);
-  if (bavail * bsize >= PEAK_BYTES) return;
+  if (bavail * bsize >= peak) return;
   raise(
     'ERR_DOWNLOAD',
-    `${folder} has ${Math.floor((bavail * bsize) / 1e6)} MB free, LibTorch needs ${PEAK_BYTES / 1e6} MB while it is ` +
-      'unpacked (500 MB afterwards). Make room, or name another folder in PHANTOMGRAD_CACHE.',
+    `${folder} has ${Math.floor((bavail * bsize) / 1e6)} MB free, LibTorch needs ${peak / 1e6} MB while it is ` +
+      'unpacked (about half of that afterwards). Make room, or name another folder in PHANTOMGRAD_CACHE.',
   );
 }
 
@@ -66,8 +70,9 @@ function checkSpace(folder: string): void {
  * @throws ERR_PLATFORM the wheels are for linux-x64.  @throws ERR_DOWNLOAD with what to do.
  */
 export async function downloadLibtorch(options: SetupOptions = {}): Promise<string> {
-  const { env = process.env, wheels = CPU_WHEELS, log = (line) => void process.stderr.write(`${line}\n`) } = options;
-  const folder = libtorchFolder(env);
+  const { env = process.env, cuda = false, log = (line) => void process.stderr.write(`${line}\n`) } = options;
+  const { wheels = cuda ? CUDA_WHEELS : CPU_WHEELS } = options;
+  const folder = libtorchFolder(env, cuda ? 'cuda' : 'cpu');
   const isDone = (): boolean => existsSync(join(folder, '.done'));
   if (isDone()) return join(folder, 'torch');
   if (!hasPrebuilt(thisMachine())) refusePlatform(thisMachine());
@@ -76,13 +81,14 @@ export async function downloadLibtorch(options: SetupOptions = {}): Promise<stri
   const onWait = (pid: number): void => {
     log(`Another set-up (process ${pid}) is filling ${cache}; waiting for it.`);
   };
-  await withLock(`${folder}.lock`, () => (isDone() ? undefined : fill(folder, wheels, env, log)), { onWait });
+  await withLock(`${folder}.lock`, () => (isDone() ? undefined : fill(folder, wheels, cuda, env, log)), { onWait });
   return join(folder, 'torch');
 }
 
 async function fill(
   folder: string,
   wheels: readonly Wheel[],
+  cuda: boolean,
   env: Environment,
   log: (line: string) => void,
 ): Promise<void> {
@@ -93,7 +99,7 @@ async function fill(
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(store, { recursive: true });
   mkdirSync(part, { recursive: true });
-  checkSpace(part);
+  checkSpace(part, cuda ? CUDA_PEAK_BYTES : PEAK_BYTES);
   for (const wheel of wheels) {
     const progress = progressLine(`Downloading ${wheel.requirement}`, wheel.bytes);
     try {
@@ -105,7 +111,7 @@ async function fill(
       progress.end();
     }
   }
-  for (const name of ['libc10.so', 'libtorch_cpu.so']) {
+  for (const name of ['libc10.so', 'libtorch_cpu.so', ...(cuda ? CUDA_LIBRARIES : [])]) {
     if (!existsSync(join(part, 'torch', 'lib', name))) {
       raise(
         'ERR_DOWNLOAD',
@@ -125,7 +131,7 @@ async function fill(
 export async function ensureLibtorch(options: SetupOptions = {}): Promise<Libtorch> {
   const { env = process.env } = options;
   const { found, trace } = searchLibtorch(env);
-  if (found !== null) return found;
+  if (found !== null && (options.cuda !== true || hasCudaLibraries(found.root))) return found;
   const named = trace.find(({ source, path }) => source === 'LIBTORCH' && path !== null);
   if (named !== undefined) {
     raise(
@@ -135,6 +141,13 @@ export async function ensureLibtorch(options: SetupOptions = {}): Promise<Libtor
   }
   const root = await downloadLibtorch(options);
   const after = searchLibtorch(env).found;
+  if (after !== null && options.cuda === true && !hasCudaLibraries(after.root)) {
+    raise(
+      'ERR_LIBTORCH_NOT_FOUND',
+      `CUDA libraries are in ${root} now, but the search takes ${after.root} (${after.source}), which has none. ` +
+        `Choose them: phantomgrad setup --libtorch ${root}`,
+    );
+  }
   return (
     after ?? raise('ERR_DOWNLOAD', `${root} was downloaded but is not usable. Delete it and run the set-up again.`)
   );

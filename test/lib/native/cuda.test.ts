@@ -1,0 +1,122 @@
+// What a GPU needs: driver, libraries, kernels. What is missing is named; what is downloaded is everything that LibTorch asks for.
+
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { cudaLibraries, libtorchFolder, searchLibtorch } from '../../../lib/native';
+import { CUDA_PEAK_BYTES, CUDA_WHEELS } from '../../../lib/native/cuda-wheels';
+import { describeCuda } from '../../../lib/native/doctor';
+import { downloadLibtorch } from '../../../lib/native/setup';
+import { CPU_WHEELS } from '../../../lib/native/wheels';
+import { emptyEnvironment, fakeLibtorch, temporaryFolder } from './places';
+import { wheelhouse } from './wheelhouse';
+
+/** DT_NEEDED of libtorch_cuda.so and libtorch_cuda_linalg.so 2.11 beside the system's and torch's CPU libraries (readelf -d). */
+const NEEDED = [
+  ...['torch/lib/libc10_cuda.so', 'torch/lib/libtorch_cuda.so', 'torch/lib/libtorch_cuda_linalg.so'],
+  ...[
+    'torch/lib/libtorch_nvshmem.so',
+    'torch/lib/libcaffe2_nvrtc.so',
+    'torch/lib/libc10.so',
+    'torch/lib/libtorch_cpu.so',
+  ],
+  ...['nvidia/cu13/lib/libcudart.so.13', 'nvidia/cu13/lib/libcusparse.so.12', 'nvidia/cu13/lib/libcufft.so.12'],
+  ...['nvidia/cu13/lib/libcufile.so.0', 'nvidia/cusparselt/lib/libcusparseLt.so.0', 'nvidia/nccl/lib/libnccl.so.2'],
+  ...['nvidia/cu13/lib/libcurand.so.10', 'nvidia/cu13/lib/libcublas.so.13', 'nvidia/cu13/lib/libcublasLt.so.13'],
+  ...['nvidia/cudnn/lib/libcudnn.so.9', 'nvidia/cudnn/lib/libcudnn_ops.so.9', 'nvidia/cu13/lib/libcusolver.so.12'],
+  ...[
+    'nvidia/nvshmem/lib/libnvshmem_host.so.3',
+    'nvidia/cu13/lib/libnvJitLink.so.13',
+    'nvidia/cu13/lib/libcupti.so.13',
+  ],
+  ...['nvidia/cu13/lib/libnvrtc.so.13', 'nvidia/cu13/lib/libnvrtc-builtins.so.13.0'],
+];
+
+test.each(NEEDED)('exactly one wheel brings %s', (path) => {
+  const bringing = CUDA_WHEELS.filter(({ keep }) => keep.some((pattern) => new RegExp(`^(?:${pattern})$`).test(path)));
+  expect(bringing).toHaveLength(1);
+});
+
+test('wheels are pinned: name, version and checksum of a file for linux-x64', () => {
+  for (const { requirement, file, bytes, sha256 } of CUDA_WHEELS) {
+    const [name, version] = requirement.split('==');
+    expect(file).toMatch(
+      new RegExp(`^${name!.replaceAll('-', '_')}-${version!.replaceAll('.', '\\.')}-.*x86_64\\.whl$`),
+    );
+    expect(sha256).toMatch(/^[0-9a-f]{64}$/);
+    expect(bytes).toBeGreaterThan(100_000);
+  }
+  expect(new Set(CUDA_WHEELS.map(({ sha256 }) => sha256)).size).toBe(CUDA_WHEELS.length);
+  expect(CUDA_WHEELS.reduce((sum, { bytes }) => sum + bytes, 0)).toBeLessThan(CUDA_PEAK_BYTES / 2);
+  // The one torch wheel serves both: whoever has it in a pip cache does not fetch it again.
+  const torch = (wheels: readonly { requirement: string; sha256: string }[]): string | undefined =>
+    wheels.find(({ requirement }) => requirement.startsWith('torch=='))?.sha256;
+  expect(torch(CUDA_WHEELS)).toBe(torch(CPU_WHEELS));
+});
+
+describe('what stands between a process and a GPU', () => {
+  const none = { version: '/nowhere/version', wsl: '/nowhere/dxg' };
+  let root: string;
+  let driver: { version: string; wsl: string };
+  let core: string;
+
+  beforeEach(() => {
+    const folder = temporaryFolder();
+    root = join(folder, 'torch');
+    core = join(folder, 'libphantomgrad-2.11.so');
+    mkdirSync(join(root, 'lib'), { recursive: true });
+    driver = { version: join(folder, 'version'), wsl: none.wsl };
+    writeFileSync(
+      driver.version,
+      'NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release Build\n',
+    );
+  });
+
+  const put = (...names: string[]): void => names.forEach((name) => writeFileSync(name, ''));
+  const libraries = (): string[] => ['libc10_cuda.so', 'libtorch_cuda.so'].map((name) => join(root, 'lib', name));
+
+  test('no driver', () => {
+    put(...libraries());
+    const found = cudaLibraries(root, core, none);
+    expect(found).toMatchObject({ driver: null, libraries: [] });
+    expect(describeCuda(found)).toMatch(/not usable: .*no NVIDIA driver/);
+  });
+
+  test('a driver, but a LibTorch for the CPU alone', () => {
+    const found = cudaLibraries(root, core, driver);
+    expect(found).toMatchObject({ driver: '580.65.06', libraries: [] });
+    expect(found.problem).toMatch(/libtorch_cuda\.so.*phantomgrad setup --cuda/);
+  });
+
+  test('everything but kernels of ours', () => {
+    put(...libraries());
+    const found = cudaLibraries(root, core, driver);
+    expect(found).toEqual({ driver: '580.65.06', libraries: libraries(), problem: null, plugin: null });
+    expect(describeCuda(found)).toMatch(/580\.65\.06.*LibTorch's operators do all work/);
+  });
+
+  test('everything: the kernels are opened last', () => {
+    const plugin = join(core, '..', 'libphantomgrad_cuda.so');
+    put(...libraries(), plugin);
+    expect(cudaLibraries(root, core, driver)).toMatchObject({ libraries: [...libraries(), plugin], plugin });
+  });
+});
+
+test('a set-up that did not bring the CUDA libraries is no set-up with CUDA', async () => {
+  const house = (await wheelhouse(temporaryFolder()))(temporaryFolder());
+  const asked = downloadLibtorch({ env: house.env, wheels: house.wheels, cuda: true, log: () => undefined });
+  await expect(asked).rejects.toMatchObject({
+    code: 'ERR_DOWNLOAD',
+    message: expect.stringContaining('libc10_cuda.so'),
+  });
+  expect(searchLibtorch(house.env, []).found).toBeNull();
+});
+
+test('in the cache, the LibTorch with CUDA goes before the one without', () => {
+  const env = emptyEnvironment(temporaryFolder());
+  for (const variant of ['cpu', 'cuda'] as const) {
+    fakeLibtorch(libtorchFolder(env, variant));
+    writeFileSync(join(libtorchFolder(env, variant), '.done'), '');
+  }
+  expect(searchLibtorch(env, []).found?.root).toContain(libtorchFolder(env, 'cuda'));
+});
