@@ -50,6 +50,7 @@ interface Flags {
   readonly noise?: 'default' | 'strict';
   readonly includeSeen?: boolean;
   readonly json?: boolean;
+  readonly device?: string;
   readonly config?: string;
 }
 
@@ -147,6 +148,7 @@ export function trainRecommenderCommand(): Command {
         `strict: integers throughout, slow, without anything that needs frequencies (default: ${common.noise})`,
       ).choices(['default', 'strict']),
     )
+    .option('--device <name>', `cpu, cuda or cuda:N; a run may go on elsewhere (default: ${common.device})`)
     .option('--include-seen', 'also show the ranking that does not leave out items of the history')
     .option('--json', 'last line on standard output: one JSON object')
     .option('--config <file>', 'options from a JSON file, names in camelCase; the command line wins')

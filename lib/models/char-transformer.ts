@@ -24,7 +24,7 @@ import {
   withSegments,
 } from '../nn';
 import { drop } from '../nn/noisy';
-import { fromTypedArray, noGrad, type Tensor, tidy, torch } from '../tensor';
+import { beside, noGrad, type Tensor, tidy, torch } from '../tensor';
 
 export interface CharTransformerConfig {
   /** Characters are 1..characters; 0 is padding and never predicted. */
@@ -141,7 +141,7 @@ export class CharTransformer extends Module implements AcceptsEffectiveError {
     using segments = Segments.of(batch);
     return withSegments(segments, () =>
       tidy(() => {
-        const targets = fromTypedArray(batch.targets, [batch.rows]);
+        const targets = beside(this.characters.weight, batch.targets, [batch.rows]);
         return softmaxCrossEntropy(this.#hidden(batch), this.characters.weight, targets, { paddingId: 0, mean: true });
       }),
     );
@@ -170,8 +170,8 @@ export class CharTransformer extends Module implements AcceptsEffectiveError {
   }
 
   #hidden(rows: SequenceRows): Tensor {
-    const ids = fromTypedArray(rows.ids, [rows.rows]);
-    const positions = fromTypedArray(fromZero(rows), [rows.rows]);
+    const ids = beside(this.characters.weight, rows.ids, [rows.rows]);
+    const positions = beside(ids, fromZero(rows), [rows.rows]);
     const embedded = this.characters.forward(ids).add(this.positions.forward(positions));
     const variance = this.#reAttention?.embedded(ids, this.characters.scale) ?? null;
     const noise = this.#reAttention?.noise ?? NO_NOISE;

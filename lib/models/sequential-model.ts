@@ -15,7 +15,7 @@ import {
   SoftmaxHead,
   withSegments,
 } from '../nn';
-import { fromTypedArray, keep, noGrad, type Tensor, tidy, torch } from '../tensor';
+import { beside, fromTypedArray, keep, noGrad, type Tensor, tidy, torch } from '../tensor';
 import { logPrior } from './log-prior';
 import type { Scorer } from './scorer';
 
@@ -124,12 +124,12 @@ export abstract class SequentialModel extends Module implements Scorer, AcceptsF
     return withSegments(segments, () =>
       tidy(() => {
         const hidden = this.hidden(batch);
-        const targets = fromTypedArray(batch.targets, [batch.rows]);
+        const targets = beside(hidden, batch.targets, [batch.rows]);
         if (this.config.targets === 'all') {
-          const weights = batch.weights === undefined ? null : fromTypedArray(batch.weights, [batch.rows]);
+          const weights = batch.weights === undefined ? null : beside(hidden, batch.weights, [batch.rows]);
           return this.#crossEntropy(hidden, targets, weights);
         }
-        const { rows, offsets } = lastRows(batch);
+        const { rows, offsets } = lastRows(batch, hidden);
         using last = new Segments(offsets, batch.recordIds, segments.step, segments.token);
         return withSegments(last, () => this.#crossEntropy(hidden.indexSelect(0, rows), targets.indexSelect(0, rows)));
       }),
@@ -150,9 +150,9 @@ export abstract class SequentialModel extends Module implements Scorer, AcceptsF
       return noGrad(() =>
         withSegments(segments, () =>
           tidy(() => {
-            const last = lastRows(rows);
-            const hidden = this.hidden(rows).indexSelect(0, last.rows);
-            const logits = torch.ops.phantomgrad.linear(hidden, this.#table, this.#bias);
+            const all = this.hidden(rows);
+            const last = lastRows(rows, all);
+            const logits = torch.ops.phantomgrad.linear(all.indexSelect(0, last.rows), this.#table, this.#biasOn(all));
             return spread(logits.toTypedArray() as Float32Array, last.offsets, this.itemCount + 1);
           }),
         ),
@@ -172,10 +172,15 @@ export abstract class SequentialModel extends Module implements Scorer, AcceptsF
     return (this.head ?? this.items).weight;
   }
 
+  // The bias is no parameter: it follows them where it is used.
+  #biasOn({ device }: Tensor): Tensor | null {
+    return this.#bias === null ? null : this.#bias.to({ device });
+  }
+
   #crossEntropy(hidden: Tensor, targets: Tensor, weights: Tensor | null = null): Tensor {
     return softmaxCrossEntropy(hidden, this.#table, targets, {
       weights,
-      bias: this.#bias,
+      bias: this.#biasOn(hidden),
       paddingId: 0,
       mean: true,
     });
@@ -183,7 +188,7 @@ export abstract class SequentialModel extends Module implements Scorer, AcceptsF
 }
 
 // The last row of every sequence that has one, and which sequence it belongs to.
-function lastRows({ samples, offsets }: SequenceRows): { rows: Tensor; offsets: BigInt64Array } {
+function lastRows({ samples, offsets }: SequenceRows, like: Tensor): { rows: Tensor; offsets: BigInt64Array } {
   const rows: bigint[] = [];
   const ends = new BigInt64Array(samples + 1);
   for (let b = 0; b < samples; b++) {
@@ -191,7 +196,7 @@ function lastRows({ samples, offsets }: SequenceRows): { rows: Tensor; offsets: 
     if (end > (offsets[b] as bigint)) rows.push(end - 1n);
     ends[b + 1] = BigInt(rows.length);
   }
-  return { rows: fromTypedArray(BigInt64Array.from(rows), [rows.length]), offsets: ends };
+  return { rows: beside(like, BigInt64Array.from(rows), [rows.length]), offsets: ends };
 }
 
 function spread(scores: Float32Array, offsets: BigInt64Array, width: number): Float32Array {

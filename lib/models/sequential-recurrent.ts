@@ -3,7 +3,7 @@
 import * as check from '../check';
 import type { SequenceRows } from '../data';
 import { Dropout, GRU, Initializer, LSTM } from '../nn';
-import { fromTypedArray, type Tensor } from '../tensor';
+import { beside, type Tensor } from '../tensor';
 import { SequentialModel, type SequentialModelConfig } from './sequential-model';
 
 /** Everything that makes the model, as it stands in config.json. */
@@ -61,7 +61,8 @@ export class SequentialRecurrent extends SequentialModel {
   }
 
   protected override hidden({ ids, rows }: SequenceRows): Tensor {
-    return this.recurrent.forward(this.inputDropout.forward(this.items.forward(fromTypedArray(ids, [rows])))).output;
+    const embedded = this.items.forward(beside(this.items.weight, ids, [rows]));
+    return this.recurrent.forward(this.inputDropout.forward(embedded)).output;
   }
 
   protected override activationsPerRow(): number {

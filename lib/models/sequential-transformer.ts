@@ -24,7 +24,7 @@ import {
   withSegments,
 } from '../nn';
 import { drop } from '../nn/noisy';
-import { fromTypedArray, noGrad, type Tensor, tidy } from '../tensor';
+import { beside, noGrad, type Tensor, tidy } from '../tensor';
 import { SequentialModel, type SequentialModelConfig } from './sequential-model';
 
 /** Everything that makes the model, as it stands in config.json. */
@@ -173,8 +173,8 @@ export class SequentialTransformer extends SequentialModel implements AcceptsEff
   }
 
   #embedded(rows: SequenceRows): Noisy {
-    const ids = fromTypedArray(rows.ids, [rows.rows]);
-    const positions = fromTypedArray(rows.positions, [rows.rows]);
+    const ids = beside(this.items.weight, rows.ids, [rows.rows]);
+    const positions = beside(ids, rows.positions, [rows.rows]);
     const embedded = this.items.forward(ids).add(this.positions.forward(positions));
     const variance = this.#reAttention?.embedded(ids, this.items.scale) ?? null;
     return drop(this.inputDropout, { mean: embedded, variance });

@@ -2,7 +2,7 @@
 // samples.
 
 import { raise } from '../errors';
-import { fromTypedArray, type Tensor, torch, zeros } from '../tensor';
+import { beside, type Tensor, torch, zeros } from '../tensor';
 import { currentSegments } from './segments';
 
 const { aten } = torch.ops;
@@ -95,11 +95,15 @@ function sumBySample(operation: string, values: Tensor): Tensor {
         'open segments.single().',
     );
   }
-  return zeros([segments.samples], { dtype: rows.dtype }).indexAdd(0, sampleOfRow(segments.offsets), rows);
+  return zeros([segments.samples], { dtype: rows.dtype, device: rows.device }).indexAdd(
+    0,
+    sampleOfRow(rows, segments.offsets),
+    rows,
+  );
 }
 
-function sampleOfRow(offsets: BigInt64Array): Tensor {
+function sampleOfRow(like: Tensor, offsets: BigInt64Array): Tensor {
   const owner = new BigInt64Array(Number(offsets.at(-1) ?? 0n));
   for (let b = 0; b + 1 < offsets.length; b += 1) owner.fill(BigInt(b), Number(offsets[b]), Number(offsets[b + 1]));
-  return fromTypedArray(owner);
+  return beside(like, owner);
 }

@@ -1,5 +1,7 @@
 // Modules: objects that own parameters and other modules, and can list them by path.
 
+import { raise } from '../errors';
+import { checkDevice, noGrad, type Tensor, tidy, torch } from '../tensor';
 import { Parameter } from './parameter';
 
 type Named<T> = [path: string, value: T];
@@ -82,6 +84,38 @@ export abstract class Module {
 
   modules(): Module[] {
     return Array.from(this.namedModules(), ([, module]) => module);
+  }
+
+  /**
+   * Moves every parameter to `device` («cpu», «cuda», «cuda:1»), in place: parameters stay the objects that they were. Before an
+   * optimizer takes its first step, and before an engine is attached. Whatever else a model keeps follows its parameters.
+   *
+   * @returns The module.
+   * @throws ERR_DEVICE where the device is not there. @throws ERR_ENGINE_STATE while an engine is attached. Then nothing has moved.
+   */
+  to(device: string): this {
+    checkDevice('to', device);
+    const parameters = [...this.namedParameters()];
+    for (const [name, parameter] of parameters) {
+      if (!torch.ops.phantomgrad.book_owns(parameter)) continue;
+      raise('ERR_ENGINE_STATE', `to: an engine is attached to ${name}. Move the model before attach, or detach first.`);
+    }
+    noGrad(() => {
+      tidy(() => {
+        // All of them first: where memory runs out, nothing has moved.
+        const moved = parameters.map(([, parameter]) => parameter.detach().to(device));
+        parameters.forEach(([, parameter], k) => {
+          parameter.grad = null;
+          torch.ops.aten.set_data(parameter, moved[k] as Tensor);
+        });
+      });
+    });
+    return this;
+  }
+
+  /** The device of the parameters; «cpu» for a module without any. */
+  get device(): string {
+    return this.parameters()[0]?.device ?? 'cpu';
   }
 
   /** Frees all parameters now. The module cannot be used afterwards. */

@@ -110,7 +110,7 @@ export class ReAttention {
   /** `[N]` variance of embedded ids on top of weights that were added to them (positions); null where nothing is corrected. */
   embedded(ids: Tensor, scale: number): Tensor | null {
     if (this.#rows === null || this.config.correction === 'off') return null;
-    return embeddingVariance(this.#rows, ids, scale).add(this.noise.weight);
+    return embeddingVariance(this.#rows.to({ device: ids.device }), ids, scale).add(this.noise.weight);
   }
 
   /** Frees the table of variances. */

@@ -112,8 +112,8 @@ export abstract class Recurrent extends Module {
     const segments = open ?? own!;
     this.#checkInput(x, segments.rows);
     for (const state of initial ?? []) this.#checkState(state, segments.samples);
-    using forwards = new TimeSteps(segments, false);
-    using backwards = this.bidirectional ? new TimeSteps(segments, true) : null;
+    using forwards = new TimeSteps(segments, false, x);
+    using backwards = this.bidirectional ? new TimeSteps(segments, true, x) : null;
     return tidy(() => {
       const none = zeros([segments.samples, this.hiddenSize], { dtype: x.dtype, device: x.device });
       const ends: Tensor[][] = Array.from({ length: kinds }, () => []);

@@ -1,6 +1,6 @@
 // Ragged sequences in the order of time: which rows of a packed batch are step 0 of their samples, step 1, and so on.
 
-import { fromTypedArray, type Tensor } from '../tensor';
+import { beside, type Tensor } from '../tensor';
 import { Segments } from './segments';
 
 /** Samples end at different steps; those that are still running keep their order, so that rows stay grouped by sample. */
@@ -27,7 +27,7 @@ export class TimeSteps {
   readonly last: Tensor;
 
   /** @param backwards Step 0 is a sample's last row. */
-  constructor({ offsets, step, token }: Segments, backwards: boolean) {
+  constructor({ offsets, step, token }: Segments, backwards: boolean, like: Tensor) {
     const at = Array.from(offsets, Number);
     const lengths = at.slice(1).map((end, b) => end - (at[b] as number));
     const rows = at.at(-1) as number;
@@ -51,13 +51,13 @@ export class TimeSteps {
       steps.push({
         running: running.length,
         segments: before === undefined || changed ? oneRowEach(lengths, t, step, token) : before.segments,
-        survivors: changed ? indices(left) : null,
+        survivors: changed ? indices(like, left) : null,
       });
     }
     this.steps = steps;
-    this.order = fromTypedArray(order, [rows]);
-    this.places = fromTypedArray(places, [rows]);
-    this.last = fromTypedArray(last, [lengths.length]);
+    this.order = beside(like, order, [rows]);
+    this.places = beside(like, places, [rows]);
+    this.last = beside(like, last, [lengths.length]);
   }
 
   [Symbol.dispose](): void {
@@ -75,6 +75,6 @@ function oneRowEach(lengths: readonly number[], t: number, step: number, token: 
   return new Segments(offsets, undefined, step, token);
 }
 
-function indices(values: readonly number[]): Tensor {
-  return fromTypedArray(BigInt64Array.from(values, BigInt), [values.length]);
+function indices(like: Tensor, values: readonly number[]): Tensor {
+  return beside(like, BigInt64Array.from(values, BigInt), [values.length]);
 }

@@ -116,7 +116,7 @@ export abstract class Optimizer<Name extends string = string> {
         this.#allocate(
           'parameters',
           this.parameters.reduce((sum, p) => sum + p.numel, 0),
-          this.#dtype,
+          this.parameters[0] as Tensor,
         );
         const step = this.#steps + 1;
         let offset = 0;
@@ -150,7 +150,7 @@ export abstract class Optimizer<Name extends string = string> {
     return noGrad(() =>
       tidy(() => {
         const { parameters } = arena;
-        this.#allocate('arena', parameters.numel, parameters.dtype);
+        this.#allocate('arena', parameters.numel, parameters);
         const step = this.#steps + 1;
         const notFinite = this.updatePrivately(arena, release, (name) => this.#moment(name), step);
         this.#takeIntoAverage([parameters], step);
@@ -260,7 +260,7 @@ export abstract class Optimizer<Name extends string = string> {
     }
     let at = 0;
     for (const part of flat) {
-      this.#average.narrow(0, at, part.numel).lerp_(part, 1 - this.averageDecay);
+      this.#average.narrow(0, at, part.numel).lerp_(part.to({ device: this.#average.device }), 1 - this.averageDecay);
       at += part.numel;
     }
   }
@@ -282,18 +282,14 @@ export abstract class Optimizer<Name extends string = string> {
     step: number,
   ): number;
 
-  get #dtype(): Tensor['dtype'] {
-    return (this.parameters[0] as Tensor).dtype;
-  }
-
   #moment(name: Name): Tensor {
     return this.#moments.get(name) as Tensor;
   }
 
-  #allocate(layout: Layout, numel: number, dtype: Tensor['dtype']): void {
+  #allocate(layout: Layout, numel: number, { dtype, device }: Tensor): void {
     if (this.#steps === 0) {
       this.#forget();
-      for (const name of this.momentNames) this.#moments.set(name, keep(zeros([numel], { dtype })));
+      for (const name of this.momentNames) this.#moments.set(name, keep(zeros([numel], { dtype, device })));
       this.#layout = layout;
       return;
     }
@@ -305,7 +301,16 @@ export abstract class Optimizer<Name extends string = string> {
       if (has !== numel || type !== dtype) {
         refuse(this.kind, `${name} holds ${has} ${type} elements, and this step has ${numel} of ${dtype}`);
       }
+      this.#moveMoment(name, device);
     }
+  }
+
+  // A state may come from a run on another device.
+  #moveMoment(name: Name, device: string): void {
+    const held = this.#moment(name);
+    if (held.device === device) return;
+    this.#moments.set(name, keep(held.to({ device })));
+    held.dispose();
   }
 
   #forget(): void {

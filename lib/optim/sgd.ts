@@ -73,7 +73,7 @@ export class Sgd extends Optimizer<SgdMoment> {
       scales: profile?.scales ?? null,
     });
     const direction = this.#direction(parameters, gradient.to({ dtype: parameters.dtype }), moments);
-    const lengths = profile ? stepLengths(profile).to({ dtype: parameters.dtype }) : null;
+    const lengths = profile ? stepLengths(profile).to({ dtype: parameters.dtype, device: parameters.device }) : null;
     parameters.sub_(lengths === null ? direction : direction.mul(lengths), { alpha: this.lr });
     return parameters.numel - parameters.isfinite().sum().item();
   }

@@ -71,6 +71,12 @@ export function fromTypedArray(array: ArrayBufferView, shape?: readonly number[]
   return finish(new Tensor(core().fromTypedArray(array, size, own)), {}, dtype ?? own);
 }
 
+/** {@link fromTypedArray} on the device of `like`: where what it is computed with lives. */
+export function beside(like: Tensor, array: ArrayBufferView, shape?: readonly number[]): Tensor {
+  const out = fromTypedArray(array, shape);
+  return finish(out, { device: like.device }, out.dtype);
+}
+
 /**
  * A tensor of the given values.
  *

@@ -6,6 +6,7 @@ export type { Nested, NestedInput } from './nested';
 
 export {
   arange,
+  beside,
   empty,
   fromShared,
   fromTypedArray,
@@ -18,6 +19,7 @@ export {
   zeros,
 } from './factories';
 export { Generator, manualSeed } from './random';
+export { checkDevice, cudaDeviceCount, type Device } from './device';
 
 export { keep, scope, Scope, tidy, tidyAsync } from './scope';
 export {

@@ -3,7 +3,7 @@
 import { type TokenBatch, tokenBatch, type TokenExample } from '../../data';
 import { raise } from '../../errors';
 import { Segments, withSegments } from '../../nn';
-import { fromTypedArray, noGrad, type Tensor } from '../../tensor';
+import { beside, noGrad, type Tensor } from '../../tensor';
 import type { CausalLM } from '../pretrained/causal-lm';
 import { KeyValueCache } from '../pretrained/key-value-cache';
 import { inTextScope } from '../pretrained/text-scope';
@@ -42,7 +42,13 @@ export class Decoder implements GrowingTexts {
     this.#model = model;
     this.#cache = new KeyValueCache(lengths, most);
     this.logits = this.#run(batch, (hidden) =>
-      hidden.indexSelect(0, fromTypedArray(batch.texts.slice(1).map((end) => end - 1n))),
+      hidden.indexSelect(
+        0,
+        beside(
+          hidden,
+          batch.texts.slice(1).map((end) => end - 1n),
+        ),
+      ),
     );
   }
 

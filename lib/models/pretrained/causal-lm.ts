@@ -3,7 +3,7 @@
 import type { TokenBatch, TokenRows } from '../../data';
 import { raise } from '../../errors';
 import { softmaxCrossEntropy, type SoftmaxHead, withSegments } from '../../nn';
-import { fromTypedArray, type Tensor, torch } from '../../tensor';
+import { beside, type Tensor, torch } from '../../tensor';
 import { PretrainedModel } from './model';
 import { padded, type TextBackbone } from './text-backbone';
 import { inTextScope, type TextScope } from './text-scope';
@@ -74,9 +74,9 @@ export class CausalLM extends PretrainedModel {
     using asked = segments.withOffsets(offsets);
     return withSegments(asked, () =>
       softmaxCrossEntropy(
-        hidden.indexSelect(0, fromTypedArray(rows)),
+        hidden.indexSelect(0, beside(hidden, rows)),
         (this.head ?? this.backbone.words).weight,
-        fromTypedArray(targets),
+        beside(hidden, targets),
         { bias: this.head?.bias ?? null, mean: reduction === 'mean' },
       ),
     );

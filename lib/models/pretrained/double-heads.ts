@@ -3,7 +3,7 @@
 import type { TokenBatch, TokenRows } from '../../data';
 import { raise } from '../../errors';
 import { crossEntropy, type SoftmaxHead, withSegments } from '../../nn';
-import { fromTypedArray, type Tensor, zeros } from '../../tensor';
+import { beside, type Tensor, zeros } from '../../tensor';
 import { CausalLM, type TokenLossOptions } from './causal-lm';
 import type { LinearLayer } from './layers';
 import { targetsOf } from './targets';
@@ -51,7 +51,7 @@ export class DoubleHeads extends CausalLM {
   #scores(hidden: Tensor, { texts, offsets }: TokenRows, { segments }: TextScope): Tensor {
     const ends = texts.slice(1).map((end) => end - 1n);
     using choices = segments.withOffsets(BigInt64Array.from(offsets, (offset) => BigInt(texts.indexOf(offset))));
-    return withSegments(choices, () => this.choiceHead.forward(hidden.indexSelect(0, fromTypedArray(ends))).squeeze(1));
+    return withSegments(choices, () => this.choiceHead.forward(hidden.indexSelect(0, beside(hidden, ends))).squeeze(1));
   }
 }
 
@@ -79,10 +79,10 @@ function choiceLoss(scores: Tensor, { counts, right }: RightChoices, { segments 
   // Where an example has fewer choices than another, the rest can never be chosen.
   const absent = new Float64Array(counts.length * most).fill(-Infinity);
   for (const place of places) absent[Number(place)] = 0;
-  const table = zeros([absent.length], { dtype: scores.dtype })
-    .indexAdd(0, fromTypedArray(BigInt64Array.from(places)), scores)
-    .add(fromTypedArray(absent).to(scores.dtype))
+  const table = zeros([absent.length], { dtype: scores.dtype, device: scores.device })
+    .indexAdd(0, beside(scores, BigInt64Array.from(places)), scores)
+    .add(beside(scores, absent).to(scores.dtype))
     .view([counts.length, most]);
   using single = segments.single();
-  return withSegments(single, () => crossEntropy(table, fromTypedArray(BigInt64Array.from(right, BigInt))));
+  return withSegments(single, () => crossEntropy(table, beside(scores, BigInt64Array.from(right, BigInt))));
 }

@@ -2,8 +2,8 @@
 
 import type { ImageBatch, ImageRows } from '../../data';
 import { raise } from '../../errors';
-import { Module, Segments, withSegments } from '../../nn';
-import { fromTypedArray, type Tensor, tidy } from '../../tensor';
+import { Module, type Parameter, Segments, withSegments } from '../../nn';
+import { beside, type Tensor, tidy } from '../../tensor';
 import type { AttentionScope } from './attention';
 import { PretrainedModel } from './model';
 import { labelLoss, type ProblemType } from './sequence-classifier';
@@ -79,9 +79,9 @@ export class ImageClassifier extends PretrainedModel {
     using single = Segments.of(images);
     return tidy(() => {
       const { dim, rowsPerImage } = backbone;
-      const dtype = backbone.parameters()[0]?.dtype ?? 'float32';
+      const [own] = backbone.parameters() as [Parameter, ...Parameter[]];
       const embedded = withSegments(single, () =>
-        backbone.embed(fromTypedArray(pixels, [samples, ...shape]).to(dtype)),
+        backbone.embed(beside(own, pixels, [samples, ...shape]).to(own.dtype)),
       );
       using rows = single.withOffsets(single.offsets.map((b) => b * BigInt(rowsPerImage)));
       const scope = { texts: rows.cuSeqlens, textKeys: rows.sampleKeys, cache: null };

@@ -1,7 +1,7 @@
 // Keys and values of the tokens that a generating model has read, so that each new token costs one row.
 
 import { raise } from '../../errors';
-import { fromTypedArray, keep, noGrad, type Tensor, tidy, torch, zeros } from '../../tensor';
+import { beside, keep, noGrad, type Tensor, tidy, torch, zeros } from '../../tensor';
 import type { Attention } from './attention';
 
 /** Texts stand in it side by side, each beginning at 0: neither prompts nor caches are padded on the left. Free it with `dispose()`. */
@@ -34,7 +34,8 @@ export class KeyValueCache {
   /** Keeps the keys and values of the prompts: `[N, keyHeads * headDim]`, packed. */
   store(layer: Attention, keys: Tensor, values: Tensor): void {
     this.#places ??= keep(
-      fromTypedArray(
+      beside(
+        keys,
         BigInt64Array.from(
           this.#lengths.flatMap((length, text) => Array.from({ length }, (_, k) => BigInt(text * this.capacity + k))),
         ),
@@ -42,7 +43,7 @@ export class KeyValueCache {
     );
     const held = (rows: Tensor): Tensor => {
       const width = rows.shape[1] as number;
-      const all = zeros([this.#lengths.length * this.capacity, width], { dtype: rows.dtype });
+      const all = zeros([this.#lengths.length * this.capacity, width], { dtype: rows.dtype, device: rows.device });
       return keep(all.indexCopy_(0, this.#places as Tensor, rows));
     };
     noGrad(() => this.#layers.set(layer, { keys: held(keys), values: held(values) }));
@@ -57,7 +58,9 @@ export class KeyValueCache {
   /** Continues with text `chosen[k]` as text k: what beams do after every token. */
   reorder(chosen: readonly number[]): void {
     this.#lengths = chosen.map((text) => this.#lengths[text] as number);
-    const rows = fromTypedArray(BigInt64Array.from(chosen, BigInt));
+    const [some] = this.#layers.values();
+    if (some === undefined) return;
+    const rows = beside(some.keys, BigInt64Array.from(chosen, BigInt));
     for (const held of this.#layers.values()) {
       for (const name of ['keys', 'values'] as const) {
         const before = held[name];
@@ -84,18 +87,21 @@ export class KeyValueCache {
     if (most > this.capacity)
       raise('ERR_INVALID_ARGUMENT', `KeyValueCache: there is room for ${this.capacity} tokens.`);
     const { headDim, heads, keyHeads } = layer;
-    const places = fromTypedArray(BigInt64Array.from(this.#lengths, (n, text) => BigInt(text * this.capacity + n)));
+    const places = beside(
+      key,
+      BigInt64Array.from(this.#lengths, (n, text) => BigInt(text * this.capacity + n)),
+    );
     held.keys.indexCopy_(0, places, key);
     held.values.indexCopy_(0, places, value);
     const seen = (rows: Tensor): Tensor =>
       rows.view([texts, this.capacity, keyHeads, headDim]).narrow(1, 0, most).transpose(1, 2);
-    const mask = fromTypedArray(
+    const mask = beside(
+      key,
       Uint8Array.from({ length: texts * most }, (_, k) =>
         Number(k % most <= (this.#lengths[Math.floor(k / most)] as number)),
       ),
       [texts, 1, 1, most],
-      'bool',
-    );
+    ).to('bool');
     const queries = query.view([texts, heads, 1, headDim]);
     const mixed = torch.ops.aten.scaled_dot_product_attention(
       queries,

@@ -3,7 +3,7 @@
 import type { TokenBatch, TokenRows } from '../../data';
 import { LayerNorm, Module, Parameter, softmaxCrossEntropy, withSegments } from '../../nn';
 import { raise } from '../../errors';
-import { fromTypedArray, type Tensor, torch, zeros } from '../../tensor';
+import { beside, type Tensor, torch, zeros } from '../../tensor';
 import { activate, type ActivationName } from './activations';
 import type { LogitsOptions, TokenLossOptions } from './causal-lm';
 import type { Making } from './family';
@@ -69,10 +69,11 @@ export class MaskedLM extends PretrainedModel {
     const { rows, targets, offsets } = targetsOf(batch, this.backbone.vocabulary, 0);
     return inTextScope(batch, this.backbone, (scope) => {
       // Rows that ask nothing are left out before they meet the vocabulary.
-      const hidden = this.backbone.forward(scope).indexSelect(0, fromTypedArray(rows));
+      const all = this.backbone.forward(scope);
+      const hidden = all.indexSelect(0, beside(all, rows));
       using asked = scope.segments.withOffsets(offsets);
       return withSegments(asked, () =>
-        softmaxCrossEntropy(this.head.forward(hidden), this.backbone.words.weight, fromTypedArray(targets), {
+        softmaxCrossEntropy(this.head.forward(hidden), this.backbone.words.weight, beside(hidden, targets), {
           bias: this.head.bias,
           mean: reduction === 'mean',
         }),

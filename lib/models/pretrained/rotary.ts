@@ -54,7 +54,7 @@ export function rotaryShape(config: ConfigReader, headDim: number): RotaryShape 
  */
 export function rotaryAngles(positions: Tensor, { headDim, theta, scaling }: RotaryShape, like: Tensor): RotaryAngles {
   return noGrad(() => {
-    const exponents = arange(0, headDim, 2, { dtype: 'float32' }).div(headDim);
+    const exponents = arange(0, headDim, 2, { dtype: 'float32', device: positions.device }).div(headDim);
     const frequencies = scale(torch.ops.aten.pow(theta, exponents).reciprocal(), scaling);
     const half = positions.to('float32').unsqueeze(1).mul(frequencies);
     const whole = torch.ops.aten.cat([half, half], -1).unsqueeze(1);

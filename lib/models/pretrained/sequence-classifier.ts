@@ -3,7 +3,7 @@
 import type { TokenBatch, TokenRows } from '../../data';
 import { binaryCrossEntropy, crossEntropy, meanSquaredError, withSegments } from '../../nn';
 import { raise } from '../../errors';
-import { fromTypedArray, type Tensor } from '../../tensor';
+import { beside, type Tensor } from '../../tensor';
 import type { ConfigReader } from './config';
 import type { LinearLayer } from './layers';
 import { PretrainedModel } from './model';
@@ -34,16 +34,17 @@ export function labelLoss(logits: Tensor, batch: Pick<TokenBatch, 'samples' | 'l
     );
   }
   const values = label ?? new Float64Array(0);
-  if (problem === 'regression') return meanSquaredError(logits, sized(values, labels).to(logits.dtype));
+  if (problem === 'regression') return meanSquaredError(logits, sized(logits, values, labels).to(logits.dtype));
   const wrong = values.find((value) => !Number.isInteger(value) || value < 0 || value >= (width === 1 ? labels : 2));
   if (wrong !== undefined)
     raise('ERR_INVALID_ARGUMENT', `loss: the label ${wrong} is not from 0 to ${width === 1 ? labels - 1 : 1}.`);
   if (problem === 'multi_label_classification')
-    return binaryCrossEntropy(logits, sized(values, labels).to(logits.dtype));
-  return crossEntropy(logits, fromTypedArray(BigInt64Array.from(values, BigInt)));
+    return binaryCrossEntropy(logits, sized(logits, values, labels).to(logits.dtype));
+  return crossEntropy(logits, beside(logits, BigInt64Array.from(values, BigInt)));
 }
 
-const sized = (values: Float64Array, width: number): Tensor => fromTypedArray(values, [values.length / width, width]);
+const sized = (like: Tensor, values: Float64Array, width: number): Tensor =>
+  beside(like, values, [values.length / width, width]);
 
 export class SequenceClassifier extends PretrainedModel {
   /**
@@ -80,7 +81,7 @@ export class SequenceClassifier extends PretrainedModel {
     return inTextScope(rows, this.backbone, (scope) => {
       const hidden = this.backbone.forward(scope);
       const chosen = this.pool === 'first' ? rows.texts.slice(0, -1) : rows.texts.slice(1).map((end) => end - 1n);
-      const pooled = hidden.indexSelect(0, fromTypedArray(chosen));
+      const pooled = hidden.indexSelect(0, beside(hidden, chosen));
       using single = scope.segments.single();
       return withSegments(single, () => use(this.head.forward(pooled)));
     });

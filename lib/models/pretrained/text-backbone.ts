@@ -2,7 +2,7 @@
 
 import type { TokenRows } from '../../data';
 import { type Embedding, Module } from '../../nn';
-import { fromTypedArray, type Tensor, zeros } from '../../tensor';
+import { beside, type Tensor, zeros } from '../../tensor';
 import type { TextLimits, TextScope } from './text-scope';
 
 export abstract class TextBackbone extends Module implements TextLimits {
@@ -39,7 +39,7 @@ export function padded(rows: Tensor, { texts, columns, width }: TokenRows): Tens
       places[row] = BigInt(text * width) + (columns[row] as bigint);
   }
   const count = texts.length - 1;
-  return zeros([count * width, ...rest], { dtype: rows.dtype })
-    .indexCopy(0, fromTypedArray(places), rows)
+  return zeros([count * width, ...rest], { dtype: rows.dtype, device: rows.device })
+    .indexCopy(0, beside(rows, places), rows)
     .view([count, width, ...rest]);
 }

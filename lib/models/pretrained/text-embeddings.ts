@@ -62,7 +62,7 @@ export class TextEmbeddings extends Module {
     // Counts are running sums over all rows, less the sum before the text of the row.
     const counted = ids.ne(this.skipped).to('int64');
     const sums = counted.cumsum(0);
-    const starts = torch.ops.aten.arange(ids.shape[0] as number, { dtype: 'int64' }).sub(positions);
+    const starts = torch.ops.aten.arange(ids.shape[0] as number, { dtype: 'int64', device: ids.device }).sub(positions);
     const before = sums.sub(counted).indexSelect(0, starts);
     return sums.sub(before).mul(counted).add(this.skipped);
   }

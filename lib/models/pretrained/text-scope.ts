@@ -3,7 +3,7 @@
 import type { TokenRows } from '../../data';
 import { raise } from '../../errors';
 import { Segments, withSegments } from '../../nn';
-import { fromTypedArray, type Tensor, tidy } from '../../tensor';
+import { beside, fromTypedArray, type Tensor, tidy } from '../../tensor';
 import type { KeyValueCache } from './key-value-cache';
 
 /** Tensors are freed when the model has run. */
@@ -14,9 +14,9 @@ export interface TextScope {
   readonly positions: Tensor;
   /** int64 `[N]`; null where the batch has none. */
   readonly tokenTypeIds: Tensor | null;
-  /** `[texts + 1]`: attention stays inside a text. Samples, which may have several texts, are the surrounding segments. */
+  /** `[texts + 1]` on the CPU: attention stays inside a text. Samples, which may have several texts, are the surrounding segments. */
   readonly texts: Tensor;
-  /** `[texts]` int64: dropout of attention weights is keyed by it. */
+  /** `[texts]` int64 on the CPU: dropout of attention weights is keyed by it. */
   readonly textKeys: Tensor;
   /** The surrounding segments. */
   readonly segments: Segments;
@@ -26,6 +26,8 @@ export interface TextScope {
 
 /** What a model says about the tokens that it reads. */
 export interface TextLimits {
+  /** The table of tokens: what is read follows it to its device. */
+  readonly words: { readonly weight: Tensor };
   readonly vocabulary: number;
   /** Tokens of a text; Infinity where positions have no table. */
   readonly maxLength: number;
@@ -46,7 +48,7 @@ export function inTextScope<T>(
 ): T {
   checkTokens(rows, limits);
   using segments = Segments.of(rows);
-  const column = (values: BigInt64Array): Tensor => fromTypedArray(values, [values.length]);
+  const column = (values: BigInt64Array): Tensor => beside(limits.words.weight, values, [values.length]);
   return withSegments(segments, () =>
     tidy(() => {
       const single = rows.texts.length === rows.offsets.length;
@@ -54,8 +56,8 @@ export function inTextScope<T>(
         ids: column(rows.ids),
         positions: column(rows.positions),
         tokenTypeIds: rows.tokenTypeIds === undefined ? null : column(rows.tokenTypeIds),
-        texts: single ? segments.cuSeqlens : column(rows.texts),
-        textKeys: single ? segments.sampleKeys : column(textKeys(rows)),
+        texts: single ? segments.cuSeqlens : fromTypedArray(rows.texts),
+        textKeys: single ? segments.sampleKeys : fromTypedArray(textKeys(rows)),
         segments,
         cache,
       });

@@ -13,7 +13,7 @@ export const TASK = 'train recommender';
 /** Begins or goes on. The engine of `job` must be attached. */
 export function openCheckpoint(keeping: Keeping, job: Job, wanted: RecommenderOptions): Checkpoint {
   const { options, histories, split, learningRate, engine } = job;
-  const { data: _data, catalogue: _catalogue, plain: _plain, quick: _quick, ...settings } = options;
+  const { data: _data, catalogue: _catalogue, plain: _plain, quick: _quick, device: _device, ...settings } = options;
   const { itemIds, vocabulary } = histories.interactions;
   return openIn(keeping, engine, {
     task: TASK,

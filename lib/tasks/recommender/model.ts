@@ -25,9 +25,11 @@ export const MODEL_TYPES = ['sequential-transformer', 'sequential-recurrent'] as
 export function newModel(options: ResolvedOptions, items: number): SequentialModel {
   const { model, tied, dim, blocks, heads, maxLength, dropout, targets, seed, reAttention, outputBias } = options;
   const shared = { items, dim, maxLength, dropout, targets, tied, outputBias, seed };
-  return model === 'transformer'
-    ? new SequentialTransformer({ ...shared, blocks, heads, reAttention })
-    : new SequentialRecurrent({ ...shared, cell: model, layers: blocks });
+  const made =
+    model === 'transformer'
+      ? new SequentialTransformer({ ...shared, blocks, heads, reAttention })
+      : new SequentialRecurrent({ ...shared, cell: model, layers: blocks });
+  return made.to(options.device);
 }
 
 export function kindOf(model: SequentialModel): ModelKind {

@@ -3,6 +3,7 @@
 import * as check from '../../check';
 import { raise } from '../../errors';
 import type { NoiseLevel } from '../../privacy';
+import { checkDevice } from '../../tensor';
 
 /** What a user may say. Everything has a default; `{}` trains on made-up histories. */
 export interface RecommenderOptions {
@@ -68,6 +69,8 @@ export interface RecommenderOptions {
   readonly plain?: boolean;
   /** A short run on less data, to see that everything works. */
   readonly quick?: boolean;
+  /** Where the model is trained: `cpu`, `cuda` or `cuda:N`. A run may go on elsewhere. Default `cpu`. */
+  readonly device?: string;
 }
 
 /** All options, with what they left open decided as far as that needs no data. */
@@ -97,6 +100,7 @@ export const DEFAULTS = {
     rowStep: true,
     seed: 0,
     quick: false,
+    device: 'cpu',
   },
   file: { epochs: 100, batchSize: 1024, maxLength: 200, dropout: 0.2, plain: false },
   synthetic: { users: 15_000, epochs: 5, batchSize: 512, maxLength: 50, dropout: 0.1, plain: true },
@@ -132,7 +136,7 @@ export function histogramNoise(epsilon: number): number {
 /**
  * Fills in the defaults and checks what can be checked without data.
  *
- * @throws ERR_INVALID_ARGUMENT naming the option, what it must be, and what it is.
+ * @throws ERR_INVALID_ARGUMENT naming the option, what it must be, and what it is. @throws ERR_DEVICE where the device is not there.
  */
 export function resolveOptions(options: RecommenderOptions): ResolvedOptions {
   const {
@@ -182,5 +186,6 @@ export function resolveOptions(options: RecommenderOptions): ResolvedOptions {
   check.notNegative(name, { dropout });
   check.between(name, { dropout }, -1, 1);
   check.integer(name, { seed }, 0, 2 ** 32 - 1);
+  checkDevice(name, resolved.device);
   return resolved;
 }
