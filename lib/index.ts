@@ -10,7 +10,17 @@ export * as privacy from './privacy';
 // Whole jobs, and the metric that they report.
 export {
   auditRecommender,
+  type ClassifierOptions,
   evaluate,
+  evaluateFineTuned,
+  fineTune,
+  type FineTuneControl,
+  type FineTuneOptions,
+  type FineTuneReport,
+  type FineTuneRow,
+  type FineTuneTask,
+  type ImageOptions,
+  type LanguageModelOptions,
   metrics,
   type Recommendation,
   Recommender,
@@ -19,7 +29,11 @@ export {
   type RunAuditOptions,
   type RunControl,
   type RunEvent,
+  type TableToTextOptions,
   trainRecommender,
+  write,
+  type WriteOptions,
+  type Written,
 } from './tasks';
 
 // Kernels for loops that are composed by hand.

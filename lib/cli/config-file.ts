@@ -9,14 +9,15 @@ import { raise } from '../errors';
 /**
  * Fills in options of `command` that were not given on the command line.
  *
+ * @param self  The option that names the file, which a file cannot hold.
  * @throws ERR_INVALID_ARGUMENT for a file that cannot be read, is no JSON object, or names an option that the command does not have.
  * @example { "data": "ratings.dat", "epsilon": 8, "batchSize": 512, "plain": true }
  */
-export function applyConfigFile(command: Command, path: string): void {
+export function applyConfigFile(command: Command, path: string, self = 'config'): void {
   for (const [name, value] of Object.entries(readObject(path))) {
-    const option = command.options.find((known) => known.attributeName() === name && name !== 'config');
+    const option = command.options.find((known) => known.attributeName() === name && name !== self);
     if (option === undefined) {
-      const names = command.options.map((known) => known.attributeName()).filter((known) => known !== 'config');
+      const names = command.options.map((known) => known.attributeName()).filter((known) => known !== self);
       return raise(
         'ERR_INVALID_ARGUMENT',
         `${path}: ${JSON.stringify(name)} is not an option. Options: ${names.join(', ')}.`,

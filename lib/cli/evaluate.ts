@@ -2,7 +2,10 @@
 
 import { Command } from 'commander';
 
-import { Recommender } from '../tasks';
+import { raise } from '../errors';
+import { evaluateFineTuned, Recommender } from '../tasks';
+import { isFineTuned } from '../tasks/fine-tune';
+import * as fineTuned from './fine-tune-report';
 import { ProgressPrinter } from './progress';
 import { rowsJson, rowTable } from './recommender-report';
 
@@ -14,13 +17,13 @@ interface Flags {
 
 export function evaluateCommand(): Command {
   return new Command('evaluate')
-    .description('rank the last item of every history with a trained model')
+    .description('measure a trained model on held-out data')
     .argument('<dir>', 'run folder')
     .option(
       '--data <file>',
-      'interactions as in training; default: the made-up histories, for a run that was trained on them',
+      'held-out data as in training; of a recommender, interactions (default: the made-up histories, for a run on them)',
     )
-    .option('--include-seen', 'also show the ranking that does not leave out items of the history')
+    .option('--include-seen', 'of a recommender: also show the ranking that does not leave out items of the history')
     .option('--json', 'last line on standard output: one JSON object')
     .addHelpText(
       'after',
@@ -28,11 +31,14 @@ export function evaluateCommand(): Command {
 Examples:
   $ phantomgrad evaluate model --data ratings.dat
   $ phantomgrad evaluate runs/recommender-20260131-235959 --json
+  $ phantomgrad evaluate private-roberta --data glue/SST-2
 
-The accuracies are computed from private data without noise: no epsilon covers them.
+A recommender ranks the last item of every history. What is measured is computed from data without noise: no epsilon covers it.
 `,
     )
-    .action(async (folder: string, { data, includeSeen = false, json = false }: Flags) => {
+    .action(async (folder: string, flags: Flags) => {
+      if (isFineTuned(folder)) return evaluateModel(folder, flags);
+      const { data, includeSeen = false, json = false } = flags;
       const progress = new ProgressPrinter();
       const recommender = await Recommender.load(folder);
       try {
@@ -48,4 +54,24 @@ The accuracies are computed from private data without noise: no epsilon covers t
         recommender.dispose();
       }
     });
+}
+
+async function evaluateModel(folder: string, { data, includeSeen, json = false }: Flags): Promise<void> {
+  if (includeSeen === true)
+    raise('ERR_INVALID_ARGUMENT', 'evaluate: --include-seen is for recommenders; this model ranks no items.');
+  if (data === undefined)
+    return raise(
+      'ERR_INVALID_ARGUMENT',
+      'evaluate: name held-out data with --data; the run folder does not keep them.',
+    );
+  const progress = new ProgressPrinter();
+  const { task, rows } = await evaluateFineTuned(folder, data, progress.show);
+  progress.end();
+  const table = fineTuned.fineTuneTable(rows);
+  if (!json) {
+    console.log(table);
+    return;
+  }
+  progress.note(table);
+  console.log(JSON.stringify({ task, ...fineTuned.rowsJson(rows) }));
 }

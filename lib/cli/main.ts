@@ -9,10 +9,15 @@ import { doctorCommand } from './doctor';
 import { evaluateCommand } from './evaluate';
 import { experimentCommand } from './experiment';
 import { explain, parserLine } from './failure';
+import { generateCommand } from './generate';
 import { privacyCommand } from './privacy';
 import { recommendCommand } from './recommend';
 import { setupCommand } from './setup';
+import { trainClassifierCommand } from './train-classifier';
+import { trainImagesCommand } from './train-images';
+import { trainLmCommand } from './train-lm';
 import { trainRecommenderCommand } from './train-recommender';
+import { trainTable2textCommand } from './train-table2text';
 
 export function program(): Command {
   const root = new Command('phantomgrad')
@@ -34,11 +39,16 @@ Exit codes: 0 done, 1 failure, 2 bad input, 130 interrupted. Errors: «phantomgr
     );
   const train = new Command('train')
     .description('train a model with differential privacy')
-    .addCommand(trainRecommenderCommand());
+    .addCommand(trainRecommenderCommand())
+    .addCommand(trainLmCommand())
+    .addCommand(trainClassifierCommand())
+    .addCommand(trainTable2textCommand())
+    .addCommand(trainImagesCommand());
   const commands = [
     train,
     evaluateCommand(),
     recommendCommand(),
+    generateCommand(),
     experimentCommand(),
     auditCommand(),
     privacyCommand(),

@@ -33,13 +33,27 @@ export function rowTable(
 }
 
 /** What was spent, in privacy and in resources. */
-export function runSummary({ privacy, out, secondsPerEpoch, peakRssMb, interrupted }: RecommenderReport): string {
+export function runSummary(report: RecommenderReport): string {
+  return spentLines(report, 'one user');
+}
+
+/** @param one  What a record is. */
+export function spentLines(
+  {
+    privacy,
+    out,
+    secondsPerEpoch,
+    peakRssMb,
+    interrupted,
+  }: Pick<RecommenderReport, 'privacy' | 'out' | 'secondsPerEpoch' | 'peakRssMb' | 'interrupted'>,
+  one: string,
+): string {
   const { epsilon, delta, noiseMultiplier, steps, lostSteps, accountant } = privacy;
   const lost = lostSteps === 0 ? '' : ` and ${lostSteps} that were lost`;
   const goOn = out === null ? '' : ` Go on with --resume ${out}`;
   return [
     ...(interrupted ? [`Interrupted after ${steps} steps.${goOn}`] : []),
-    `Privacy spent: epsilon ${roundedUp(epsilon)} at delta ${small(delta)}, for adding or removing one user`,
+    `Privacy spent: epsilon ${roundedUp(epsilon)} at delta ${small(delta)}, for adding or removing ${one}`,
     `  (noise multiplier ${noiseMultiplier.toFixed(4)}, ${steps} steps${lost}, accountant ${accountant}; accuracies and choice of options are not covered)`,
     `${secondsPerEpoch.toFixed(1)} s an epoch, ${Math.round(peakRssMb)} MB at most`,
     ...(out === null ? [] : [`Saved: ${out}`]),

@@ -10,14 +10,14 @@ export function number(text: string): number {
   return value;
 }
 
+/** Numbers separated by commas: `0.5,0.5,0.5`. */
+export function numbers(text: string): number[] {
+  return text.split(',').map(number);
+}
+
 /** A comma-separated list of ids: `1,5,9`. */
 export function list(text: string): string[] {
   const ids = text.split(',').map((id) => id.trim());
   if (ids.includes('')) throw new InvalidArgumentError(`must be ids separated by commas, got ${JSON.stringify(text)}.`);
   return ids;
-}
-
-/** A comma-separated list of numbers: `5,8`. */
-export function numbers(text: string): number[] {
-  return list(text).map(number);
 }

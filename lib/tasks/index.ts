@@ -17,4 +17,20 @@ export {
   type RunEvent,
   trainRecommender,
 } from './recommender';
+export {
+  type ClassifierOptions,
+  evaluateFineTuned,
+  fineTune,
+  type FineTuneControl,
+  type FineTuneOptions,
+  type FineTuneReport,
+  type FineTuneRow,
+  type FineTuneTask,
+  type ImageOptions,
+  type LanguageModelOptions,
+  type TableToTextOptions,
+  write,
+  type WriteOptions,
+  type Written,
+} from './fine-tune';
 export * as metrics from './metrics';

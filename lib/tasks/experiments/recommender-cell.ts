@@ -7,7 +7,7 @@ import type { Accuracy } from '../ranking';
 import { type RecommenderOptions, trainRecommender } from '../recommender';
 import { RUN_FILES } from '../run/folder';
 import type { ExperimentControl } from './cells';
-import { accuracyCurve, type AccuracyPoint, lossCurve } from './curve';
+import { accuracyCurve, type AccuracyPoint, lossCurve } from '../run/curve';
 
 /** What the ledger says was spent. */
 export interface CellPrivacy {

@@ -7,7 +7,7 @@ import { lineChart, type Series } from '../../../report/line-chart';
 import { textTable } from '../../../report/table';
 import type { Accuracy } from '../../ranking';
 import { type ExperimentControl, type PlannedCell, runCells } from '../cells';
-import type { AccuracyPoint } from '../curve';
+import type { AccuracyPoint } from '../../run/curve';
 import { DEPARTURES, NOT_COVERED, QUICK_REMARK, rankingExperiment } from '../definitions';
 import { rankingData } from '../ranking-data';
 import { trainCell } from '../recommender-cell';

@@ -23,7 +23,7 @@ import { histogramNoise } from '../../recommender/options';
 import { fit } from '../../run/fit';
 import { Reporter } from '../../run/reporter';
 import type { ExperimentControl } from '../cells';
-import { lossCurve } from '../curve';
+import { lossCurve } from '../../run/curve';
 import { cellPrivacy } from '../recommender-cell';
 import type { TextCell } from './results';
 import type { TextRow, TextSettings } from './settings';

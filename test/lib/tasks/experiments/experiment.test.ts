@@ -6,7 +6,7 @@ import { join } from 'node:path';
 
 import type { RunEvent } from '../../../../lib/tasks';
 import { type Cell, type Results, runExperiment, type VarianceRow } from '../../../../lib/tasks/experiments';
-import { lossCurve } from '../../../../lib/tasks/experiments/curve';
+import { lossCurve } from '../../../../lib/tasks/run/curve';
 import { entries, logFile } from '../recommender/fixture';
 
 const home = mkdtempSync(join(tmpdir(), 'phantomgrad-experiment-'));

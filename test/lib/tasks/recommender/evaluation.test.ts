@@ -6,7 +6,7 @@ import { interactions } from '../../../../lib/data';
 import { SequentialTransformer } from '../../../../lib/models';
 import { frequencies, normalize, poisson, PrivacyEngine } from '../../../../lib/privacy';
 import { trainRecommender, type RunEvent } from '../../../../lib/tasks';
-import { accuracyCurve } from '../../../../lib/tasks/experiments/curve';
+import { accuracyCurve } from '../../../../lib/tasks/run/curve';
 import { evaluateRanking } from '../../../../lib/tasks/ranking';
 import { fit } from '../../../../lib/tasks/run/fit';
 import { logFile, path, small } from './fixture';

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 
 import type { Accuracy } from '../ranking';
-import type { Role } from '../recommender';
+import type { Role } from './events';
 
 const POINTS = 100;
 

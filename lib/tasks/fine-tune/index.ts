@@ -1,0 +1,16 @@
+// Fine-tuning of Hugging Face models as whole jobs: train, evaluate, write text, plan.
+
+export { canResume } from '../run/keeping';
+export type { ClassifierOptions } from './classifier';
+export { evaluateFineTuned } from './evaluate';
+export type { Metrics } from './exam';
+export { isFineTuned, statementOf } from './folder';
+export type { ImageOptions } from './images';
+export { TASKS } from './job';
+export type { LanguageModelOptions } from './lm';
+export { CLIPS, type CommonOptions, DEFAULTS, type FineTuneTask } from './options';
+export { PRESETS } from './presets';
+export { shown } from './report';
+export type { TableToTextOptions } from './table2text';
+export { fineTune, type FineTuneControl, type FineTuneOptions, type FineTuneReport, type FineTuneRow } from './train';
+export { write, type WriteOptions, type Written } from './write';
