@@ -12,6 +12,7 @@ import { explain, parserLine } from './failure';
 import { generateCommand } from './generate';
 import { privacyCommand } from './privacy';
 import { recommendCommand } from './recommend';
+import { reportCommand } from './report';
 import { setupCommand } from './setup';
 import { trainClassifierCommand } from './train-classifier';
 import { trainImagesCommand } from './train-images';
@@ -49,6 +50,7 @@ Exit codes: 0 done, 1 failure, 2 bad input, 130 interrupted. Errors: «phantomgr
     evaluateCommand(),
     recommendCommand(),
     generateCommand(),
+    reportCommand(),
     experimentCommand(),
     auditCommand(),
     privacyCommand(),

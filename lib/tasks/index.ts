@@ -33,4 +33,5 @@ export {
   type WriteOptions,
   type Written,
 } from './fine-tune';
+export { writeReport } from './run/report';
 export * as metrics from './metrics';

@@ -10,7 +10,7 @@ export { TASKS } from './job';
 export type { LanguageModelOptions } from './lm';
 export { CLIPS, type CommonOptions, DEFAULTS, type FineTuneTask } from './options';
 export { PRESETS } from './presets';
-export { shown } from './report';
+export { shown } from '../run/report';
 export type { TableToTextOptions } from './table2text';
 export { fineTune, type FineTuneControl, type FineTuneOptions, type FineTuneReport, type FineTuneRow } from './train';
 export { write, type WriteOptions, type Written } from './write';

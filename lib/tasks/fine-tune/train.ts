@@ -20,6 +20,7 @@ import type { OnEvent, Role } from '../run/events';
 import { fit, type FitOptions, type Learner } from '../run/fit';
 import { clearUnbegun, makeRunFolder, refuseOccupied, RUN_FILES } from '../run/folder';
 import { given, keepIn, type Keeping, openCheckpoint, storedOptions } from '../run/keeping';
+import { writeReport } from '../run/report';
 import { Reporter } from '../run/reporter';
 import type { ClassifierOptions } from './classifier';
 import type { Metrics } from './exam';
@@ -28,7 +29,6 @@ import type { ImageOptions } from './images';
 import { announce, type Job, makeJob, taskOf } from './job';
 import type { LanguageModelOptions } from './lm';
 import type { CommonOptions, FineTuneTask } from './options';
-import { writeReport } from './report';
 import type { TableToTextOptions } from './table2text';
 
 /** Options of each kind of job. */
@@ -148,7 +148,7 @@ async function run(
     if (before !== null) rows.push(before);
     for (const [name, metrics] of Object.entries(material.baselines(reporter.tell))) rows.push({ name, metrics });
     for (const { name, metrics } of rows) reporter.measured({ event: 'held-out', of: name, ...metrics });
-    if (out !== null) await writeReport(out, title(job), rows, statement);
+    if (out !== null) await writeReport(out, title(job));
     // Only now: whoever is stopped while measuring goes on there. The statement beside the weights says what the checkpoint said.
     (checkpoint as Checkpoint | null)?.remove();
   }

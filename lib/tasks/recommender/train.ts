@@ -12,6 +12,7 @@ import type { OnEvent, Role } from '../run/events';
 import { fit, type FitOptions } from '../run/fit';
 import { clearUnbegun, makeRunFolder, refuseOccupied, RUN_FILES } from '../run/folder';
 import { given, keepIn, type Keeping, storedOptions } from '../run/keeping';
+import { writeReport } from '../run/report';
 import { Reporter } from '../run/reporter';
 import { announce, describe, type Job, makeJob } from './job';
 import { newModel } from './model';
@@ -134,6 +135,7 @@ async function run(
     if (plain !== null) rows.push(plain);
     rows.push(...baselines(split.train, split.test, histories.optimum, reporter.tell));
     for (const row of rows) reporter.measured(rowLine(row));
+    if (out !== null) await writeReport(out, 'phantomgrad: private recommender');
     // Only now: whoever is stopped while ranking goes on there. The statement beside the weights says what the checkpoint said.
     (checkpoint as Checkpoint | null)?.remove();
   }

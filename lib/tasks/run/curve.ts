@@ -58,15 +58,39 @@ export function accuracyCurve(path: string, role: Role = 'private'): AccuracyPoi
   }));
 }
 
+/** What was measured on held-out data at the end of a run: a line a model or yardstick, numbers by name. */
+export interface Measured {
+  readonly name: string;
+  readonly metrics: Readonly<Record<string, number>>;
+}
+
+/** @param path  metrics.jsonl. @returns The last measurement of each; none before the run has ended. */
+export function heldOut(path: string): Measured[] {
+  const rows = new Map<string, Measured['metrics']>();
+  for (const { event, of, scorer, ...rest } of logLines(path)) {
+    const name = event === 'held-out' ? of : event === 'accuracy' ? scorer : undefined;
+    if (typeof name !== 'string') continue;
+    const numbers = Object.entries(rest).filter((entry): entry is [string, number] => typeof entry[1] === 'number');
+    rows.set(name, Object.fromEntries(numbers));
+  }
+  return [...rows].map(([name, metrics]) => ({ name, metrics }));
+}
+
 // Steps that a crash lost stand there before the line that says where the run went on.
 function linesOf<L extends { readonly step: number }>(path: string, event: 'step' | 'accuracy', role: Role): L[] {
   let lines: L[] = [];
-  for (const text of readFileSync(path, 'utf8').split('\n')) {
-    const line = parsed(text);
-    if (line?.event === 'resumed') lines = lines.filter(({ step }) => step <= (line.step as number));
-    if (line?.event === event && line.role === role) lines.push(line as unknown as L);
+  for (const line of logLines(path)) {
+    if (line.event === 'resumed') lines = lines.filter(({ step }) => step <= (line.step as number));
+    if (line.event === event && line.role === role) lines.push(line as unknown as L);
   }
   return lines;
+}
+
+function logLines(path: string): Readonly<Record<string, unknown>>[] {
+  return readFileSync(path, 'utf8')
+    .split('\n')
+    .map(parsed)
+    .filter((line) => line !== null);
 }
 
 // The end of a process may have cut a line off.

@@ -15,7 +15,7 @@ import { entries, logFile, path, small } from './fixture';
 jest.setTimeout(300_000);
 
 const data = logFile();
-const files = ['config.json', 'metrics.jsonl', 'model.safetensors', 'privacy.json'];
+const files = ['config.json', 'metrics.jsonl', 'model.safetensors', 'privacy.json', 'report.html'];
 const statement = (out: string): Record<string, unknown> =>
   JSON.parse(readFileSync(path(out, 'privacy.json'), 'utf8')) as Record<string, unknown>;
 

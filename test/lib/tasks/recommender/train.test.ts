@@ -22,7 +22,7 @@ test('a run stays within its budget, and its folder says what the report says', 
   expect(report.rows.map(({ name }) => name)).toEqual(['private', 'popularity', 'markov']);
   expect(report.rows[2]).toMatchObject({ hit: 1, ndcg: 1 }); // on a circle the last item tells the next
 
-  expect(entries(out)).toEqual(['config.json', 'metrics.jsonl', 'model.safetensors', 'privacy.json']);
+  expect(entries(out)).toEqual(['config.json', 'metrics.jsonl', 'model.safetensors', 'privacy.json', 'report.html']);
   const statement = JSON.parse(readFileSync(path('whole', 'privacy.json'), 'utf8')) as Record<string, unknown>;
   expect(statement).toMatchObject({ epsilon: report.privacy.epsilon, delta: 1e-3 });
   const config = JSON.parse(readFileSync(path('whole', 'config.json'), 'utf8')) as Record<string, unknown>;
