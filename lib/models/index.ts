@@ -26,6 +26,7 @@ export {
 } from './pretrained/from-pretrained';
 export type { TaskModels, TaskName } from './pretrained/registry';
 export { PretrainedModel } from './pretrained/model';
+export type { ResizeOptions } from './pretrained/resize';
 export { CausalLM, type LogitsOptions, type TokenLossOptions } from './pretrained/causal-lm';
 export { ConditionalGeneration } from './pretrained/conditional-generation';
 export { DoubleHeads, type DoubleHeadsLossOptions } from './pretrained/double-heads';

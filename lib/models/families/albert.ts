@@ -8,11 +8,12 @@ import type { ConfigReader } from '../pretrained/config';
 import type { Family, Making } from '../pretrained/family';
 import { FeatureExtractor } from '../pretrained/feature-extractor';
 import { FeedForward, linearLayer, type LinearLayer } from '../pretrained/layers';
-import { MaskedLM, TokenHead } from '../pretrained/masked-lm';
+import { MaskedLM } from '../pretrained/masked-lm';
 import { problemOf, SequenceClassifier } from '../pretrained/sequence-classifier';
 import { TextBackbone } from '../pretrained/text-backbone';
 import { TextEmbeddings } from '../pretrained/text-embeddings';
 import type { TextScope } from '../pretrained/text-scope';
+import { TokenHead } from '../pretrained/token-head';
 import { headsOf, plainEncoder, PooledHead } from './encoder-heads';
 import { paddingOf } from './heads';
 

@@ -4,8 +4,9 @@ import type { ConfigReader } from '../pretrained/config';
 import type { Family, Making } from '../pretrained/family';
 import { FeatureExtractor } from '../pretrained/feature-extractor';
 import { linearLayer } from '../pretrained/layers';
-import { MaskedLM, TokenHead } from '../pretrained/masked-lm';
+import { MaskedLM } from '../pretrained/masked-lm';
 import { problemOf, SequenceClassifier } from '../pretrained/sequence-classifier';
+import { TokenHead } from '../pretrained/token-head';
 import { BERT_BUFFERS, BERT_NAMES, BertBackbone, presentNames } from './bert';
 import { classifierDropout, PooledHead } from './encoder-heads';
 

@@ -9,6 +9,7 @@ import type { TokenLossOptions } from './causal-lm';
 import type { ConfigReader } from './config';
 import { type EncoderDecoderBackbone, readAndWrite, type Written } from './encoder-decoder';
 import { PretrainedModel } from './model';
+import { resizedConstant } from './resize';
 import { inTextScope } from './text-scope';
 
 /** What the model says about the tokens that frame a text. */
@@ -44,7 +45,7 @@ export class ConditionalGeneration extends PretrainedModel {
   readonly scale: number;
   readonly frame: FrameTokens;
   /** `[1, vocabulary]`, never trained. */
-  readonly finalLogitsBias: Tensor | null;
+  finalLogitsBias: Tensor | null;
 
   constructor(
     readonly backbone: EncoderDecoderBackbone,
@@ -60,6 +61,13 @@ export class ConditionalGeneration extends PretrainedModel {
 
   override constants(): ReadonlyMap<string, Tensor> {
     return new Map(this.finalLogitsBias === null ? [] : [['finalLogitsBias', this.finalLogitsBias]]);
+  }
+
+  override resizeConstants(count: number): void {
+    const old = this.finalLogitsBias;
+    if (old === null) return;
+    this.finalLogitsBias = resizedConstant(old, count);
+    old.dispose();
   }
 
   /** How batches for this model are laid out, and what a row of either text costs in bytes. */

@@ -1,46 +1,15 @@
 // Language models that fill gaps: the loss of the tokens that labels ask for, given all others.
 
 import type { TokenBatch, TokenRows } from '../../data';
-import { LayerNorm, Module, Parameter, softmaxCrossEntropy, withSegments } from '../../nn';
+import { softmaxCrossEntropy, withSegments } from '../../nn';
 import { raise } from '../../errors';
-import { beside, type Tensor, torch, zeros } from '../../tensor';
-import { activate, type ActivationName } from './activations';
+import { beside, type Tensor, torch } from '../../tensor';
 import type { LogitsOptions, TokenLossOptions } from './causal-lm';
-import type { Making } from './family';
-import { linearLayer, type LinearLayer } from './layers';
 import { PretrainedModel } from './model';
 import { targetsOf } from './targets';
 import { padded, type TextBackbone } from './text-backbone';
 import { inTextScope } from './text-scope';
-
-export interface TokenHeadShape extends Making {
-  readonly activation: ActivationName;
-  readonly eps: number;
-  readonly std: number;
-}
-
-/** norm(activation(dense(x))), and a bias for every word; the table is that of the words. */
-export class TokenHead extends Module {
-  readonly dense: LinearLayer;
-  readonly norm: LayerNorm;
-  /** `[vocabulary]`. */
-  readonly bias: Parameter;
-  readonly activation: ActivationName;
-
-  constructor({ dim, words }: TextBackbone, { activation, eps, std, init, dtype }: TokenHeadShape) {
-    super();
-    const [vocabulary, width] = words.weight.shape as [number, number];
-    this.dense = linearLayer(dim, width, { init, dtype, std });
-    this.norm = new LayerNorm(width, { eps, dtype });
-    this.bias = new Parameter(zeros([vocabulary], { dtype }));
-    this.activation = activation;
-  }
-
-  /** @param hidden `[N, dim]` @returns `[N, width of the words]` */
-  forward(hidden: Tensor): Tensor {
-    return this.norm.forward(activate(this.activation, this.dense.forward(hidden)));
-  }
-}
+import type { TokenHead } from './token-head';
 
 export class MaskedLM extends PretrainedModel {
   constructor(

@@ -4,6 +4,7 @@ import { raise } from '../../errors';
 import { Module } from '../../nn';
 import type { Tensor } from '../../tensor';
 import type { Origin } from './family';
+import { resizeTokenEmbeddings, type ResizeOptions } from './resize';
 import { savePretrained } from './save';
 
 /** A backbone with what a task puts on it. */
@@ -30,9 +31,27 @@ export abstract class PretrainedModel extends Module {
     return this.#origin ?? raise('ERR_INVALID_ARGUMENT', 'origin: make the model with fromPretrained or fromConfig.');
   }
 
-  /** @internal Said once, by whoever makes the model. */
+  /** @internal Said by whoever makes the model, or changes its configuration. */
   set origin(origin: Origin) {
     this.#origin = Object.freeze(origin);
+  }
+
+  /**
+   * Gives the model `count` tokens. Heads that share the word table follow it, others get as many rows. A new row is the mean of the
+   * old ones with differences of a thousandth of their spread, so that new tokens begin unlikely and apart; with fewer tokens, the
+   * last rows go. Optimizers that were made before hold the old table: make them afterwards.
+   *
+   * @throws ERR_ENGINE_STATE while an engine is attached; ERR_INVALID_ARGUMENT for models without tokens, and a count that loses the
+   *   token that pads or begins a text.
+   * @example model.resizeTokenEmbeddings(50_258) // GPT-2 with one special token more
+   */
+  resizeTokenEmbeddings(count: number, options: ResizeOptions = {}): void {
+    resizeTokenEmbeddings(this, count, options);
+  }
+
+  /** @internal Constants that count tokens follow the word table. */
+  resizeConstants(_count: number): void {
+    // Most models have none.
   }
 
   /**
