@@ -25,7 +25,9 @@ export {
   type FromPretrainedOptions,
 } from './pretrained/from-pretrained';
 export type { TaskModels, TaskName } from './pretrained/registry';
-export { PretrainedModel } from './pretrained/model';
+export { PretrainedModel, type SaveOptions } from './pretrained/model';
+export type { SaveAdapterOptions } from './pretrained/adapter';
+export type { CardStatement, ModelCard } from './pretrained/model-card';
 export type { ResizeOptions } from './pretrained/resize';
 export { CausalLM, type LogitsOptions, type TokenLossOptions } from './pretrained/causal-lm';
 export { ConditionalGeneration } from './pretrained/conditional-generation';

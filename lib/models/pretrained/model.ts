@@ -4,8 +4,14 @@ import { raise } from '../../errors';
 import { Module } from '../../nn';
 import type { Tensor } from '../../tensor';
 import type { Origin } from './family';
+import { loadAdapter, saveAdapter, type SaveAdapterOptions } from './adapter';
+import type { ModelCard } from './model-card';
 import { resizeTokenEmbeddings, type ResizeOptions } from './resize';
 import { savePretrained } from './save';
+
+export interface SaveOptions {
+  readonly card?: ModelCard;
+}
 
 /** A backbone with what a task puts on it. */
 export abstract class PretrainedModel extends Module {
@@ -58,9 +64,31 @@ export abstract class PretrainedModel extends Module {
    * Writes config.json and model.safetensors (beside generation_config.json, if the model came with one) under Hugging Face's names,
    * so that Python's transformers loads the folder. Low-rank additions are merged into the weights that they belong to.
    *
+   * @param options.card  Writes README.md, with the privacy statement.
    * @throws ERR_MODEL_WEIGHTS for a parameter of one's own that has no name there.
+   * @example await model.savePretrained('out', { card: { statement: privacy.privacyStatement(engine, { unit: 'one letter' }) } })
    */
-  savePretrained(folder: string): Promise<void> {
-    return savePretrained(this, folder);
+  savePretrained(folder: string, options: SaveOptions = {}): Promise<void> {
+    return savePretrained(this, folder, options);
+  }
+
+  /**
+   * Writes low-rank additions alone, and layers of a head that are trained: adapter_config.json and adapter_model.safetensors, as
+   * Python's peft reads them. Additions that layers share are written for each.
+   *
+   * @throws ERR_INVALID_ARGUMENT for a model without additions, and models of images; ERR_MODEL_WEIGHTS where anything else is trained.
+   */
+  saveAdapter(folder: string, options: SaveAdapterOptions = {}): Promise<void> {
+    return saveAdapter(this, folder, options);
+  }
+
+  /**
+   * Adds what {@link saveAdapter} or Python's peft has written, as {@link lora} does: all else is frozen. Nothing of the additions
+   * is dropped when they are trained on, whatever the file's lora_dropout was.
+   *
+   * @throws ERR_MODEL_CONFIG for adapters of another kind; ERR_MODEL_WEIGHTS where tensors do not fit, and then nothing has changed.
+   */
+  loadAdapter(folder: string): Promise<void> {
+    return loadAdapter(this, folder);
   }
 }

@@ -9,7 +9,8 @@ import type { Tensor } from '../../tensor';
 import { saveWeights } from '../weights';
 import { namesOf } from './family';
 import { underTheirNames } from './load';
-import type { PretrainedModel } from './model';
+import type { PretrainedModel, SaveOptions } from './model';
+import { writeCard } from './model-card';
 import { theirName } from './names';
 
 /** Fields that Python reads as float alone: there 1 is an error where 1.0 is none, and JavaScript writes both alike. */
@@ -17,7 +18,7 @@ const FLOATS =
   /^( {2}"(?:(?:en|de)coder_layerdrop|init_std|initializer_(?:factor|range)|\w+_loss_weight|layer_norm_eps(?:ilon)?|layer_scale_init_value)": -?\d+)(,?)$/gm;
 
 /** See {@link PretrainedModel.savePretrained}. */
-export async function savePretrained(model: PretrainedModel, folder: string): Promise<void> {
+export async function savePretrained(model: PretrainedModel, folder: string, { card }: SaveOptions): Promise<void> {
   const { origin } = model;
   const { family, task, config, generation } = origin;
   const rules = namesOf(origin);
@@ -39,6 +40,7 @@ export async function savePretrained(model: PretrainedModel, folder: string): Pr
     await replaceFile(join(folder, 'config.json'), `${JSON.stringify(written, null, 2).replace(FLOATS, '$1.0$2')}\n`);
     if (generation !== null)
       await replaceFile(join(folder, 'generation_config.json'), `${JSON.stringify(generation, null, 2)}\n`);
+    if (card !== undefined) await writeCard(folder, origin, card, 'transformers');
     await saveWeights(join(folder, 'model.safetensors'), tensors, { format: 'pt' });
   } finally {
     for (const tensor of merged.values()) tensor.dispose();
