@@ -84,8 +84,7 @@ export function readAdapterConfig(raw: Json, file: string): (layer: string, rank
   const config = new ConfigReader(raw, file);
   config.only('peft_type', 'LORA');
   for (const [field, value] of Object.entries(raw)) {
-    const nothing =
-      value === null || value === false || (typeof value === 'object' && Object.keys(value).length === 0);
+    const nothing = value === null || value === false || (typeof value === 'object' && Object.keys(value).length === 0);
     if (!nothing && !SILENT.test(field) && value !== HARMLESS[field])
       config.refuse(`${field} = ${JSON.stringify(value)} is not known here, and would change what the adapter does`);
   }

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { type Seq2SeqExample, seq2seqBatch, tokenBatch, type TokenExample } from '../../../../lib/data';
+import { type Seq2SeqExample, seq2seqBatch, tokenBatch } from '../../../../lib/data';
 import { fromPretrained, type PretrainedModel, type TaskName } from '../../../../lib/models';
 import { lora } from '../../../../lib/nn';
 import { sgd } from '../../../../lib/optim';
