@@ -37,19 +37,19 @@ export interface BlockAttentionOptions {
 
 /**
  * @param queries `[B + 1]` rows of the queries of each sample @param keys `[B + 1]` the same of keys; no sample is without keys
- * @param causal  Query t sees the keys 0 to t.
+ * @param causal  Query t sees the keys 0 to t; both are of one text, with equal offsets.
  */
 export function attentionBlocks(queries: BigInt64Array, keys: BigInt64Array, causal: boolean): AttentionBlocks {
   const [ofQueries, ofKeys] = [lengthsOf(queries), lengthsOf(keys)];
   const samples = ofQueries.length;
   // A batch into which nothing was drawn still has blocks, of which there are none.
   const [most, mostKeys] = [Math.max(1, ...ofQueries), Math.max(1, ...ofKeys)];
-  const rows = causal ? most : 1;
-  const hidden = new Uint8Array(samples * rows * mostKeys);
+  // Keys beyond the end of a text come after all of its queries: to a causal query, the order alone hides them.
+  const [blocks, rows] = causal ? [1, most] : [samples, 1];
+  const hidden = new Uint8Array(blocks * rows * mostKeys);
   for (let k = 0; k < hidden.length; k++) {
-    const [key, query] = [k % mostKeys, Math.floor(k / mostKeys) % rows];
-    const beyond = key >= (ofKeys[Math.floor(k / (mostKeys * rows))] as number);
-    hidden[k] = Number(beyond || (causal && key > query));
+    const [key, row] = [k % mostKeys, Math.floor(k / mostKeys)];
+    hidden[k] = Number(causal ? key > row : key >= (ofKeys[row] as number));
   }
   let pairs: AttentionPairs | null = null;
   return {
@@ -58,7 +58,7 @@ export function attentionBlocks(queries: BigInt64Array, keys: BigInt64Array, cau
     keys: mostKeys,
     queryPlaces: int64(ofQueries.flatMap((n, b) => Array.from({ length: n }, (_, t) => b * most + t))),
     keyPlaces: int64(ofKeys.flatMap((n, b) => Array.from({ length: n }, (_, t) => b * mostKeys + t))),
-    hidden: fromTypedArray(hidden, [samples, 1, rows, mostKeys], 'bool'),
+    hidden: fromTypedArray(hidden, [blocks, 1, rows, mostKeys], 'bool'),
     pairs: () => (pairs ??= pairsOf(ofQueries, ofKeys, most, mostKeys)),
   };
 }

@@ -8,6 +8,8 @@ import { seq2seqBatch } from '../../../../lib/data';
 import { type ConditionalGeneration, fromPretrained } from '../../../../lib/models';
 import { namesOf } from '../../../../lib/models/pretrained/family';
 import { theirName } from '../../../../lib/models/pretrained/names';
+import { RelativeBias } from '../../../../lib/models/pretrained/relative-bias';
+import { Initializer } from '../../../../lib/nn';
 import { perSampleNorms } from '../../../../lib/privacy';
 import { noGrad, setNumThreads, type Tensor, tidy } from '../../../../lib/tensor';
 import { folderOf } from './fixtures';
@@ -96,3 +98,22 @@ describe.each(PAIR_MODELS)('%s', (name) => {
     model.dispose();
   });
 });
+
+test.each(['bothWays', 'back'] as const)(
+  'distances of T5 fall into the buckets of transformers: %s',
+  async (direction) => {
+    const file = join(__dirname, '../../../fixtures/models/t5-buckets.json');
+    const truth = JSON.parse(await readFile(file, 'utf8')) as Record<'bothWays' | 'back', number[]> & { first: number };
+    const making = { init: new Initializer(0), dtype: 'float32' } as const;
+    const shape = { heads: 1, buckets: 32, maxDistance: 128, bothWays: direction === 'bothWays', std: 1 };
+    const positions = new RelativeBias({ ...making, ...shape });
+    const length = 1 - truth.first;
+    const buckets = tidy(() => positions.bucketsOf(length, length).toTypedArray() as BigInt64Array);
+    truth[direction].forEach((bucket, k) => {
+      const distance = truth.first + k;
+      const query = Math.max(0, -distance);
+      expect([distance, Number(buckets[query * length + query + distance])]).toEqual([distance, bucket]);
+    });
+    positions.dispose();
+  },
+);
