@@ -42,6 +42,10 @@ export * as kernels from './kernels';
 // Tensors, and every operator of LibTorch.
 export {
   arange,
+  beside,
+  checkDevice,
+  cudaDeviceCount,
+  type Device,
   type DType,
   empty,
   enableGrad,

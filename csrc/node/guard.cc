@@ -35,12 +35,22 @@ bool is_allocation_failure(const std::string& message) {
          message.find("can't allocate memory") != std::string::npos;
 }
 
+// LibTorch has no type for these either: a device that is not there, or tensors on several.
+bool is_device_failure(const std::string& message) {
+  for (const char* words :
+       {"Expected all tensors to be on the same device", "Found no NVIDIA driver", "not linked with support for cuda",
+        "from the 'CUDA' backend", "invalid device ordinal", "No CUDA GPUs are available"})
+    if (message.find(words) != std::string::npos) return true;
+  return false;
+}
+
 void throw_torch(napi_env env, const char* operation, const std::string& message, bool out_of_memory) noexcept {
-  std::string code, text;
-  if (split_code(message, &code, &text)) return throw_error(env, code, text);
+  std::string own, text;
+  if (split_code(message, &own, &text)) return throw_error(env, own, text);
   const bool exhausted = out_of_memory || is_allocation_failure(message);
   const std::string where = operation == nullptr ? "" : std::string(operation) + ": ";
-  throw_error(env, exhausted ? "ERR_OUT_OF_MEMORY" : "ERR_TORCH", where + message);
+  const char* code = exhausted ? "ERR_OUT_OF_MEMORY" : is_device_failure(message) ? "ERR_DEVICE" : "ERR_TORCH";
+  throw_error(env, code, where + message);
 }
 
 }  // namespace

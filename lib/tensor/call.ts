@@ -2,7 +2,8 @@
 
 import { types } from 'node:util';
 
-import { raise } from '../errors';
+import { PhantomgradError, raise } from '../errors';
+import { afterCollection, isExhausted, raiseExhausted } from './exhausted';
 import { bridge } from './handles';
 import { core, type Handle, type NativeOperator, rethrow } from './native';
 import type { Tensor } from './tensor';
@@ -55,16 +56,36 @@ function findOwner(handle: unknown, args: readonly unknown[]): Tensor | undefine
   return undefined;
 }
 
-/** Calls `operator`; `writes` says that it may return one of its arguments. @throws PhantomgradError */
-export function invoke(operator: NativeOperator, writes: boolean, args: readonly unknown[]): unknown {
+function recovered(call: () => unknown, error: Error, repeatable: boolean): unknown {
+  if (!repeatable) return raiseExhausted(error);
+  try {
+    return afterCollection(call);
+  } catch (again) {
+    if (again instanceof PhantomgradError) throw again;
+    return rethrow(again);
+  }
+}
+
+/**
+ * Calls `operator`; `writes` says that it may return one of its arguments, `repeatable` that a call that found no memory changed
+ * nothing and may be made again. @throws PhantomgradError
+ */
+export function invoke(
+  operator: NativeOperator,
+  writes: boolean,
+  args: readonly unknown[],
+  repeatable = !writes,
+): unknown {
   // Outside the try: what a getter of the caller's throws is not ours to translate.
   const [first, second, ...rest] = args.length > 2 ? args.map(lower) : [lower(args[0]), lower(args[1])];
+  // Most calls have two arguments: spreading an array for them would cost a tenth of the call.
+  const call = (): unknown => (rest.length === 0 ? operator(first, second) : operator(first, second, ...rest));
   let result: unknown;
   try {
-    // Most calls have two arguments: spreading an array for them would cost a tenth of the call.
-    result = rest.length === 0 ? operator(first, second) : operator(first, second, ...rest);
+    result = call();
   } catch (error) {
-    rethrow(error);
+    if (!isExhausted(error)) rethrow(error);
+    result = recovered(call, error, repeatable);
   }
   if (writes && typeof result === 'object' && result !== null && !Array.isArray(result)) {
     const owner = findOwner(result, args);
@@ -87,9 +108,12 @@ export function mayReturnArgument(name: string): boolean {
 export function operator(name: string): (...args: unknown[]) => unknown {
   let found: NativeOperator | undefined;
   const inPlace = mayReturnArgument(name);
+  // A gradient book that stopped in the middle does not begin again.
+  const stateful = name.startsWith('phantomgrad::book_');
   return (...args) => {
     found ??= core().operator(name) ?? raise('ERR_INVALID_ARGUMENT', `there is no operator ${name}.${suggest(name)}`);
-    return invoke(found, inPlace || hasOut(args), args);
+    const writes = inPlace || hasOut(args);
+    return invoke(found, writes, args, !writes && !stateful);
   };
 }
 

@@ -32,9 +32,17 @@ const TRUTH = [
 ];
 
 // Generated cases of each property: fewer than where kernels are tested, because the cases are the same.
-const CASES = 5;
-/** What only kernels promise: LibTorch's products round a row as the shape of the whole batch has it. */
-const OF_KERNELS = ['a sample alone has the bits that it has in a batch'];
+const CASES = 3;
+
+/** Not repeated. */
+const LEFT_OUT = [
+  // A promise of kernels: LibTorch's products round a row as the shape of the whole batch has it.
+  'a sample alone has the bits that it has in a batch',
+  // Statistics of formulas that the twins above are compared with anyway.
+  'numerators are unbiased: exp(z - v/2) over noisy keys has the mean exp of the clean logit',
+  'the second order brings the mean weights nearer to the clean ones than no correction, where one key dominates',
+  'a linear layer of noisy weights, bias and inputs has the variance that the rule says, drawn 5,000 times',
+];
 
 jest.mock('@fast-check/jest', () => {
   const actual = jest.requireActual<typeof FastCheck>('@fast-check/jest');
@@ -44,7 +52,7 @@ jest.mock('@fast-check/jest', () => {
       numRuns: Math.min(parameters.numRuns ?? CASES, CASES),
     });
     return (name: string, law: never): void => {
-      if (!OF_KERNELS.includes(name)) named(name, law);
+      if (!LEFT_OUT.includes(name)) named(name, law);
     };
   };
   return { ...actual, test: Object.assign(actual.test.bind(null), actual.test, { prop }) };
@@ -52,11 +60,18 @@ jest.mock('@fast-check/jest', () => {
 
 const { prefer_any_device: preferAnyDevice } = torch.ops.phantomgrad;
 
+const every = globalThis.test;
+const most = ((name: string, ...rest: [never]) => {
+  if (!LEFT_OUT.includes(name)) every(name, ...rest);
+}) as typeof every;
+
 describe('without kernels of ours', () => {
   beforeAll(() => preferAnyDevice(true));
   afterAll(() => preferAnyDevice(false));
 
   describe.each(TRUTH)('%s', (file) => {
+    globalThis.test = Object.assign(most, every);
     jest.requireActual(file);
+    globalThis.test = every;
   });
 });
