@@ -10,6 +10,7 @@ import { evaluateCommand } from './evaluate';
 import { experimentCommand } from './experiment';
 import { explain, parserLine } from './failure';
 import { generateCommand } from './generate';
+import { planCommand } from './plan';
 import { privacyCommand } from './privacy';
 import { recommendCommand } from './recommend';
 import { reportCommand } from './report';
@@ -51,6 +52,7 @@ Exit codes: 0 done, 1 failure, 2 bad input, 130 interrupted. Errors: «phantomgr
     recommendCommand(),
     generateCommand(),
     reportCommand(),
+    planCommand(),
     experimentCommand(),
     auditCommand(),
     privacyCommand(),

@@ -9,6 +9,7 @@ export type { ImageOptions } from './images';
 export { TASKS } from './job';
 export type { LanguageModelOptions } from './lm';
 export { CLIPS, type CommonOptions, DEFAULTS, type FineTuneTask } from './options';
+export { type MemoryCosts, type MemoryPlan, type MemoryPlanOptions, planMemory } from './plan';
 export { PRESETS } from './presets';
 export { shown } from '../run/report';
 export type { TableToTextOptions } from './table2text';

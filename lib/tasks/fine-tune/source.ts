@@ -8,7 +8,7 @@ import { fromConfig, fromPretrained, modelFolder, type PretrainedModel, type Tas
 import type { Json } from '../../models/pretrained/config';
 import { readJson } from '../../models/pretrained/files';
 import { biasesOnly, Initializer, lora, type Parameter } from '../../nn';
-import type { ResolvedCommon, Trains } from './options';
+import type { Trains } from './options';
 import { isPreset, PRESETS } from './presets';
 
 export type Source =
@@ -16,7 +16,13 @@ export type Source =
   | { readonly kind: 'scratch'; readonly config: Json; readonly name: string };
 
 /** @throws ERR_MODEL_NOT_FOUND, ERR_MODEL_CONFIG; ERR_INVALID_ARGUMENT for a configuration that is neither a file nor a preset. */
-export async function sourceOf({ model, config }: Pick<ResolvedCommon, 'model' | 'config'>): Promise<Source> {
+export async function sourceOf({
+  model,
+  config,
+}: {
+  readonly model: string | undefined;
+  readonly config: string | undefined;
+}): Promise<Source> {
   if (model !== undefined) return { kind: 'pretrained', folder: modelFolder(model) };
   const name = config as string;
   if (isPreset(name)) return { kind: 'scratch', config: PRESETS[name], name };
@@ -81,7 +87,7 @@ function labelFields(labels: readonly string[]): Json {
 const ATTENTION = /\.attention\.(qkv|query|key|value)$/;
 
 /** Freezes what is not trained. A new head always is: without it the rest has nothing to say. */
-function choose(model: PretrainedModel, trains: Trains, newHead: boolean, seed: number): void {
+export function choose(model: PretrainedModel, trains: Trains, newHead: boolean, seed: number): void {
   if (trains === 'all') return;
   const head = headOf(model);
   if (trains === 'head') {
