@@ -1,11 +1,29 @@
 // Every example and every command of the README runs as printed, in an empty folder, against the compiled library.
 
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
 import { transformSync } from '@swc/core';
+
+import {
+  byteTokenizer,
+  path as made,
+  pictures,
+  sentiment,
+  tables,
+  wordTokenizer,
+} from '../lib/tasks/fine-tune/fixture';
 
 // Real runs in processes of their own: seconds on an idle machine, more on a busy one.
 jest.setTimeout(300_000);
@@ -52,10 +70,13 @@ function runExample(name: string, shorter: Readonly<Record<string, string>> = {}
 
 test('every example is run below', () => {
   expect(readdirSync(examples).sort()).toEqual([
+    'classification.mts',
     'custom-model.mts',
+    'images.mts',
     'language-model.mts',
     'recommender.mts',
     'resume.mts',
+    'table-to-text.mts',
   ]);
 });
 
@@ -66,6 +87,29 @@ test('a language model is trained on a text, measured, and writes', () => {
   expect(perplexity).toBeGreaterThan(1);
   expect(perplexity).toBeLessThan(256); // of a model that knows nothing
   expect(printed).toMatch(/epsilon: [67]\.\d+/);
+});
+
+// Tables, sentences and pictures of the tests of fine-tuning, in the folder in which the examples run.
+function material(): void {
+  sentiment();
+  renameSync(wordTokenizer('tokenizer'), join(home, 'tokenizer'));
+  renameSync(made('sst2'), join(home, 'sst2'));
+  renameSync(tables('e2e'), join(home, 'e2e'));
+  renameSync(byteTokenizer('gpt2'), join(home, 'gpt2'));
+  renameSync(pictures('pictures'), join(home, 'pictures'));
+}
+
+test('a classifier, a writer about tables and a classifier of images are trained as whole jobs', () => {
+  material();
+  const delta = { 'epsilon: 8,': 'epsilon: 8, delta: 1e-3, batchSize: 15,' };
+  const classified = runExample('classification.mts', { ...delta, 'epochs: 10': 'epochs: 1' });
+  expect(classified).toMatch(/name: 'private',\s+metrics: { accuracy: [\d.]+/);
+  expect(classified).toContain('differentially private for adding or removing one line of the file');
+  expect(readdirSync(join(home, 'private-classifier'))).toContain('model.safetensors');
+  const wrote = runExample('table-to-text.mts', { ...delta, 'epochs: 15': 'epochs: 1, tables: 2' });
+  expect(wrote).toMatch(/name: 'retrieval'[^]*epsilon: [67]\.\d+[^]*\S/);
+  const seen = runExample('images.mts', { ...delta, 'epochs: 30': 'epochs: 1' });
+  expect(seen).toMatch(/name: 'majority'[^]*epsilon: [67]\.\d+/);
 });
 
 test('the dozen lines of the README are the example, and they train a recommender', () => {
