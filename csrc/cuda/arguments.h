@@ -20,6 +20,7 @@
 namespace phantomgrad::cuda {
 
 using torch::headeronly::ScalarType;
+using Optional = std::optional<torch::stable::Tensor>;
 using torch::stable::Tensor;
 
 /// Throws with the message "[code] text", which the door of the core turns into an error's code.
@@ -64,7 +65,7 @@ class Call {
   }
 
   template <class T>
-  T* data(const char* argument, const std::optional<Tensor>& t, int64_t count) const {
+  T* data(const char* argument, const Optional& t, int64_t count) const {
     return t.has_value() ? data<T>(argument, *t, count) : nullptr;
   }
 

@@ -32,8 +32,10 @@ PG_HD float fused(float a, float b, float c) {
 }
 PG_HD double fused(double a, double b, double c) { return ieee::fma(a, b, c); }
 
-constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+PG_HD constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+/// a / b for 0 <= a < 2^32 and 0 < b < 2^32, such as numbers of blocks: a division of 64 bits is a call with spills.
+PG_HD constexpr int64_t quotient(int64_t a, int64_t b) { return static_cast<uint32_t>(a) / static_cast<uint32_t>(b); }
+PG_HD constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 #if defined(__CUDACC__)
 
@@ -62,6 +64,12 @@ class DeviceBlock {
   PG_TILE void phase(Body body) {
     body(static_cast<int>(threadIdx.x));
     __syncthreads();
+  }
+
+  /// The same without waiting: for numbers of the threads' own.
+  template <class Body>
+  PG_TILE void each(Body body) {
+    body(static_cast<int>(threadIdx.x));
   }
 
   template <class T>

@@ -5,8 +5,6 @@
 namespace phantomgrad::cuda {
 namespace {
 
-using Optional = std::optional<Tensor>;
-
 constexpr int64_t kStreamWords = 11;
 
 ArenaProfile profile_of(const Call& call, const Optional& ends, const Optional& scales, const Optional& steps) {

@@ -3,10 +3,12 @@
 
 #include <cstdint>
 
+#include "shared/host_device.h"
+
 namespace phantomgrad {
 
 /// Finaliser of splitmix64 (Steele, Lea, Flood 2014): a bijection of 64 bits with full avalanche.
-constexpr uint64_t mix64(uint64_t x) {
+PG_HD constexpr uint64_t mix64(uint64_t x) {
   x ^= x >> 30;
   x *= 0xbf58476d1ce4e5b9u;
   x ^= x >> 27;
@@ -26,7 +28,7 @@ constexpr uint64_t dropout_stream(int64_t seed, int64_t step, int64_t site, int6
 /// An element is dropped when its 32 hash bits fall below this threshold.
 inline uint32_t dropout_threshold(double rate) { return static_cast<uint32_t>(rate * 4294967296.0); }
 
-constexpr bool dropout_keeps(uint64_t stream, uint64_t element, uint32_t threshold) {
+PG_HD constexpr bool dropout_keeps(uint64_t stream, uint64_t element, uint32_t threshold) {
   return static_cast<uint32_t>(mix64(stream + element * 0x9e3779b97f4a7c15u) >> 32) >= threshold;
 }
 

@@ -57,7 +57,7 @@ export function hostMissing(): string | null {
 function build(): string {
   const libtorch = findLibtorch().root;
   const flags = [
-    ...['-std=c++20', '-O2', '-march=native', '-ffp-contract=off', '-fPIC', '-fvisibility=hidden', '-shared', '-w'],
+    ...['-std=c++20', '-O1', '-march=native', '-ffp-contract=off', '-fPIC', '-fvisibility=hidden', '-shared', '-w'],
     ...['-DPG_DISPATCH_KEY=CPU', '-DPG_ISA=baseline', '-DTORCH_TARGET_VERSION=0x020B000000000000', '-Wl,-z,nodelete'],
     ...['-I', join(ROOT, 'csrc'), '-I', HOST, '-isystem', join(libtorch, 'include')],
   ];

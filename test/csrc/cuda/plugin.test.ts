@@ -21,8 +21,9 @@ interface Compiled {
 function kernelOf(entry: string): string {
   const [, length, rest] = /^_ZN11phantomgrad4cuda5entryINS0_(\d+)(\w+)$/.exec(entry) ?? [];
   if (length === undefined) throw new Error(`unexpected entry ${entry}`);
-  const argument = /^I([fd])E/.exec(rest!.slice(Number(length)));
-  return rest!.slice(0, Number(length)) + (argument === null ? '' : `<${argument[1] === 'f' ? 'float' : 'double'}>`);
+  const [, types = ''] = /^I([fd]+)E/.exec(rest!.slice(Number(length))) ?? [];
+  const named = Array.from(types, (type) => (type === 'f' ? 'float' : 'double'));
+  return rest!.slice(0, Number(length)) + (named.length === 0 ? '' : `<${named.join(', ')}>`);
 }
 
 function compiled(): Compiled[] {
@@ -58,7 +59,8 @@ if (existsSync(PLUGIN) && existsSync(LOGS)) {
 
   test.each(['sm_80', 'sm_90'])('no kernel spills for %s, and each stays within its registers', (architecture) => {
     const own = kernels.filter((one) => one.architecture === architecture);
-    expect(own.map(({ kernel }) => kernel).sort()).toEqual(Object.keys(BUDGETS).sort());
+    // A small kernel that two files use is compiled in both.
+    expect([...new Set(own.map(({ kernel }) => kernel))].sort()).toEqual(Object.keys(BUDGETS).sort());
     for (const { kernel, registers, spilled } of own) {
       expect([kernel, spilled]).toEqual([kernel, 0]);
       if (registers > BUDGETS[kernel]!) throw new Error(`${kernel}: ${registers} registers, budget ${BUDGETS[kernel]}`);

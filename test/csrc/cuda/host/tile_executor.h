@@ -59,6 +59,11 @@ class HostBlock {
     for (const int thread : ordered(Threads, static_cast<uint64_t>(index_) * 977 + phases_)) body(thread);
   }
 
+  template <class Body>
+  void each(Body body) {
+    for (int thread = 0; thread < Threads; ++thread) body(thread);
+  }
+
   template <class T>
   T* shared() {
     return reinterpret_cast<T*>(shared_);
