@@ -12,8 +12,9 @@
 
 #include "cuda/launch.h"
 
-// The key that operators are registered under. The tests' build for the host says CPU.
-#if !defined(PG_DISPATCH_KEY)
+// Where operators are registered. The tests' build for the host says otherwise, so that one process can open both.
+#if !defined(PG_NAMESPACE)
+#define PG_NAMESPACE phantomgrad_cuda
 #define PG_DISPATCH_KEY CUDA
 #endif
 

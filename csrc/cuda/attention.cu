@@ -84,7 +84,7 @@ void re_attention_backward(const Tensor& query, const Tensor& key, const Tensor&
 
 }  // namespace
 
-STABLE_TORCH_LIBRARY_FRAGMENT(phantomgrad_cuda, m) {
+STABLE_TORCH_LIBRARY_FRAGMENT(PG_NAMESPACE, m) {
   m.def(
       "re_attention_forward_(Tensor query, Tensor key, Tensor value, Tensor cu_seqlens, int heads, int longest, "
       "bool causal, float dropout, Tensor? streams, int correction, Tensor? key_variance, Tensor? value_variance, "
@@ -96,7 +96,7 @@ STABLE_TORCH_LIBRARY_FRAGMENT(phantomgrad_cuda, m) {
       "()");
 }
 
-STABLE_TORCH_LIBRARY_IMPL(phantomgrad_cuda, PG_DISPATCH_KEY, m) {
+STABLE_TORCH_LIBRARY_IMPL(PG_NAMESPACE, PG_DISPATCH_KEY, m) {
   m.impl("re_attention_forward_", TORCH_BOX(&re_attention_forward));
   m.impl("re_attention_backward_", TORCH_BOX(&re_attention_backward));
 }

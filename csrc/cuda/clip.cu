@@ -50,7 +50,7 @@ void stored_sum(const Tensor& rows, const Tensor& factors, const Tensor& sum) {
 
 }  // namespace
 
-STABLE_TORCH_LIBRARY_FRAGMENT(phantomgrad_cuda, m) {
+STABLE_TORCH_LIBRARY_FRAGMENT(PG_NAMESPACE, m) {
   m.def("clip_factors_blocks(int samples) -> int");
   m.def(
       "clip_factors_(Tensor bounds, Tensor group_of, Tensor shares, int rule, float threshold, float setting, "
@@ -59,13 +59,13 @@ STABLE_TORCH_LIBRARY_FRAGMENT(phantomgrad_cuda, m) {
   m.def("stored_sum_(Tensor rows, Tensor factors, Tensor(a!) sum) -> ()");
 }
 
-STABLE_TORCH_LIBRARY_IMPL(phantomgrad_cuda, PG_DISPATCH_KEY, m) {
+STABLE_TORCH_LIBRARY_IMPL(PG_NAMESPACE, PG_DISPATCH_KEY, m) {
   m.impl("clip_factors_", TORCH_BOX(&clip_factors));
   m.impl("stored_norm_", TORCH_BOX(&stored_norm));
   m.impl("stored_sum_", TORCH_BOX(&stored_sum));
 }
 
-STABLE_TORCH_LIBRARY_IMPL(phantomgrad_cuda, CompositeExplicitAutograd, m) {
+STABLE_TORCH_LIBRARY_IMPL(PG_NAMESPACE, CompositeExplicitAutograd, m) {
   m.impl("clip_factors_blocks", TORCH_BOX(&clip_factors_blocks));
 }
 

@@ -90,7 +90,7 @@ void clipped_sum(const Tensor& activations, const Tensor& gradients, const Tenso
 
 }  // namespace
 
-STABLE_TORCH_LIBRARY_FRAGMENT(phantomgrad_cuda, m) {
+STABLE_TORCH_LIBRARY_FRAGMENT(PG_NAMESPACE, m) {
   m.def("ghost_norm_workspace(int samples, int longest, int d, int p) -> int");
   m.def(
       "ghost_norm_(Tensor activations, Tensor gradients, Tensor cu_seqlens, bool gram, bool bias, int longest, "
@@ -100,12 +100,12 @@ STABLE_TORCH_LIBRARY_FRAGMENT(phantomgrad_cuda, m) {
       "Tensor(a!) workspace, Tensor(b!) sum) -> ()");
 }
 
-STABLE_TORCH_LIBRARY_IMPL(phantomgrad_cuda, PG_DISPATCH_KEY, m) {
+STABLE_TORCH_LIBRARY_IMPL(PG_NAMESPACE, PG_DISPATCH_KEY, m) {
   m.impl("ghost_norm_", TORCH_BOX(&ghost_norm));
   m.impl("clipped_sum_", TORCH_BOX(&clipped_sum));
 }
 
-STABLE_TORCH_LIBRARY_IMPL(phantomgrad_cuda, CompositeExplicitAutograd, m) {
+STABLE_TORCH_LIBRARY_IMPL(PG_NAMESPACE, CompositeExplicitAutograd, m) {
   m.impl("ghost_norm_workspace", TORCH_BOX(&ghost_norm_workspace));
 }
 

@@ -124,7 +124,7 @@ void head_sum(const Tensor& hidden, const Tensor& table, const Optional& bias, c
 
 }  // namespace
 
-STABLE_TORCH_LIBRARY_FRAGMENT(phantomgrad_cuda, m) {
+STABLE_TORCH_LIBRARY_FRAGMENT(PG_NAMESPACE, m) {
   m.def("head_forward_workspace(int rows, int d, int parts) -> int");
   m.def("head_norm_workspace(int samples, int vocabulary, int d, int longest) -> int");
   m.def(
@@ -142,13 +142,13 @@ STABLE_TORCH_LIBRARY_FRAGMENT(phantomgrad_cuda, m) {
       "Tensor(a!) workspace, Tensor(b!) sum) -> ()");
 }
 
-STABLE_TORCH_LIBRARY_IMPL(phantomgrad_cuda, PG_DISPATCH_KEY, m) {
+STABLE_TORCH_LIBRARY_IMPL(PG_NAMESPACE, PG_DISPATCH_KEY, m) {
   m.impl("head_forward_", TORCH_BOX(&head_forward));
   m.impl("head_norm_", TORCH_BOX(&head_norm));
   m.impl("head_sum_", TORCH_BOX(&head_sum));
 }
 
-STABLE_TORCH_LIBRARY_IMPL(phantomgrad_cuda, CompositeExplicitAutograd, m) {
+STABLE_TORCH_LIBRARY_IMPL(PG_NAMESPACE, CompositeExplicitAutograd, m) {
   m.impl("head_forward_workspace", TORCH_BOX(&head_forward_workspace));
   m.impl("head_norm_workspace", TORCH_BOX(&head_norm_workspace));
 }

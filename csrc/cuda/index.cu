@@ -56,7 +56,7 @@ void index_sum(const Tensor& rows, const Optional& coefficients, double scale, c
 
 }  // namespace
 
-STABLE_TORCH_LIBRARY_FRAGMENT(phantomgrad_cuda, m) {
+STABLE_TORCH_LIBRARY_FRAGMENT(PG_NAMESPACE, m) {
   m.def("index_norm_workspace(int samples, int d) -> int");
   m.def(
       "index_norm_(Tensor rows, Tensor? coefficients, int entries, float scale, Tensor plan, Tensor opens, "
@@ -66,12 +66,12 @@ STABLE_TORCH_LIBRARY_FRAGMENT(phantomgrad_cuda, m) {
       "Tensor sample_of, Tensor factors, Tensor(a!) sum) -> ()");
 }
 
-STABLE_TORCH_LIBRARY_IMPL(phantomgrad_cuda, PG_DISPATCH_KEY, m) {
+STABLE_TORCH_LIBRARY_IMPL(PG_NAMESPACE, PG_DISPATCH_KEY, m) {
   m.impl("index_norm_", TORCH_BOX(&index_norm));
   m.impl("index_sum_", TORCH_BOX(&index_sum));
 }
 
-STABLE_TORCH_LIBRARY_IMPL(phantomgrad_cuda, CompositeExplicitAutograd, m) {
+STABLE_TORCH_LIBRARY_IMPL(PG_NAMESPACE, CompositeExplicitAutograd, m) {
   m.impl("index_norm_workspace", TORCH_BOX(&index_norm_workspace));
 }
 

@@ -25,12 +25,12 @@ void norm_backward(const Tensor& g, const Tensor& x, const Tensor& gamma, const 
 
 }  // namespace
 
-STABLE_TORCH_LIBRARY_FRAGMENT(phantomgrad_cuda, m) {
+STABLE_TORCH_LIBRARY_FRAGMENT(PG_NAMESPACE, m) {
   m.def(
       "norm_backward_(Tensor gradients, Tensor x, Tensor gamma, Tensor? mean, Tensor rstd, Tensor cu_seqlens, "
       "Tensor(a!)? dx, Tensor(b!) d_gamma, Tensor(c!)? d_beta) -> ()");
 }
 
-STABLE_TORCH_LIBRARY_IMPL(phantomgrad_cuda, PG_DISPATCH_KEY, m) { m.impl("norm_backward_", TORCH_BOX(&norm_backward)); }
+STABLE_TORCH_LIBRARY_IMPL(PG_NAMESPACE, PG_DISPATCH_KEY, m) { m.impl("norm_backward_", TORCH_BOX(&norm_backward)); }
 
 }  // namespace phantomgrad::cuda

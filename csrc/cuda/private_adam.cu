@@ -66,7 +66,7 @@ int64_t private_adam_blocks(int64_t count) { return PrivateAdam<float>::blocks(c
 
 }  // namespace
 
-STABLE_TORCH_LIBRARY_FRAGMENT(phantomgrad_cuda, m) {
+STABLE_TORCH_LIBRARY_FRAGMENT(PG_NAMESPACE, m) {
   m.def(
       "private_adam_(Tensor(a!) parameters, Tensor(b!) exp_avg, Tensor(c!) exp_avg_sq, Tensor(d!) sum, Tensor? stream, "
       "float noise_std, float grid, float divisor, float beta1, float beta2, float eps, float step_size, "
@@ -78,12 +78,12 @@ STABLE_TORCH_LIBRARY_FRAGMENT(phantomgrad_cuda, m) {
   m.def("private_adam_blocks(int count) -> int");
 }
 
-STABLE_TORCH_LIBRARY_IMPL(phantomgrad_cuda, PG_DISPATCH_KEY, m) {
+STABLE_TORCH_LIBRARY_IMPL(PG_NAMESPACE, PG_DISPATCH_KEY, m) {
   m.impl("private_adam_", TORCH_BOX(&private_adam));
   m.impl("privatise_", TORCH_BOX(&privatise));
 }
 
-STABLE_TORCH_LIBRARY_IMPL(phantomgrad_cuda, CompositeExplicitAutograd, m) {
+STABLE_TORCH_LIBRARY_IMPL(PG_NAMESPACE, CompositeExplicitAutograd, m) {
   m.impl("private_adam_blocks", TORCH_BOX(&private_adam_blocks));
 }
 

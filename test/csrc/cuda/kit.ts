@@ -27,15 +27,17 @@ export interface Kit {
   readonly back: (t: Tensor) => Tensor;
   /** The ways to run a kernel that must all give the same bits: orders of threads on the host, repetitions on a GPU. */
   readonly ways: readonly (<T>(body: () => T) => T)[];
+  /** Digests of results by the name of their law, in order: what two kits must agree on. */
+  readonly trace: Map<string, string[]>;
 }
 
 const operators = (namespace: string): Operators => (torch.ops as unknown as Record<string, Operators>)[namespace]!;
 
 // A plain library is no Node module: Node opens it, finds nothing to register, and says so. It stays open (-z nodelete).
-function open(path: string): void {
+function open(path: string, flags = constants.dlopen.RTLD_LAZY): void {
   core();
   try {
-    process.dlopen({ exports: {} }, path, constants.dlopen.RTLD_LAZY);
+    process.dlopen({ exports: {} }, path, flags);
   } catch (error) {
     if (!/self-register/.test((error as Error).message)) throw error;
   }
@@ -58,7 +60,13 @@ function build(): string {
   const libtorch = findLibtorch().root;
   const flags = [
     ...['-std=c++20', '-O1', '-march=native', '-ffp-contract=off', '-fPIC', '-fvisibility=hidden', '-shared', '-w'],
-    ...['-DPG_DISPATCH_KEY=CPU', '-DPG_ISA=baseline', '-DTORCH_TARGET_VERSION=0x020B000000000000', '-Wl,-z,nodelete'],
+    ...[
+      '-DPG_NAMESPACE=phantomgrad_host',
+      '-DPG_DISPATCH_KEY=CPU',
+      '-DPG_ISA=baseline',
+      '-DTORCH_TARGET_VERSION=0x020B000000000000',
+      '-Wl,-z,nodelete',
+    ],
     ...['-I', join(ROOT, 'csrc'), '-I', HOST, '-isystem', join(libtorch, 'include')],
   ];
   const hash = createHash('sha256').update(JSON.stringify([COMPILER, flags]));
@@ -84,28 +92,41 @@ export function hostKit(): Kit {
   const inOrder =
     (order: number) =>
     <T>(body: () => T): T => {
-      const before = host.order!(order);
+      const before = host.thread_order!(order);
       try {
         return body();
       } finally {
-        host.order!(before);
+        host.thread_order!(before);
       }
     };
   return {
     name: 'host executor',
-    kernels: operators('phantomgrad_cuda'),
+    kernels: host,
     on: (t) => t,
     back: (t) => t,
     ways: [0, 1, 2].map(inOrder),
+    trace: new Map(),
   };
 }
 
 /** The plugin beside the core of this checkout. */
 export const PLUGIN = join(ROOT, 'build', 'Release', 'libphantomgrad_cuda.so');
 
+const cudaLibraries = (): string[] =>
+  ['libc10_cuda.so', 'libtorch_cuda.so'].map((name) => join(findLibtorch().root, 'lib', name));
+
+/** Why no kernel can run on a GPU here, or null. */
+export function gpuMissing(): string | null {
+  const { status, stdout } = spawnSync('nvidia-smi', ['-L'], { encoding: 'utf8' });
+  if (status !== 0 || !/GPU 0/.test(stdout)) return 'nvidia-smi lists no GPU';
+  const absent = [...cudaLibraries(), PLUGIN].find((path) => !existsSync(path));
+  return absent === undefined ? null : `${absent} does not exist`;
+}
+
 /** The kernels on the first GPU. */
 export function gpuKit(): Kit {
-  open(PLUGIN);
+  for (const library of cudaLibraries()) open(library, constants.dlopen.RTLD_NOW | constants.dlopen.RTLD_GLOBAL);
+  open(PLUGIN, constants.dlopen.RTLD_NOW);
   const copy = (t: Tensor, device: string): Tensor => operators('aten')._to_copy!(t, { device }) as Tensor;
   const plainly = <T>(body: () => T): T => body();
   return {
@@ -114,6 +135,7 @@ export function gpuKit(): Kit {
     on: (t) => copy(t, 'cuda:0'),
     back: (t) => copy(t, 'cpu'),
     ways: [plainly, plainly, plainly],
+    trace: new Map(),
   };
 }
 

@@ -51,18 +51,18 @@ int64_t cpu_private_adam(const Tensor& p, const Tensor& m, const Tensor& v, cons
 
 }  // namespace
 
-STABLE_TORCH_LIBRARY(phantomgrad_host, m) {
-  m.def("order(int order) -> int");
+STABLE_TORCH_LIBRARY_FRAGMENT(PG_NAMESPACE, m) {
+  m.def("thread_order(int order) -> int");
   m.def(
-      "private_adam_(Tensor(a!) parameters, Tensor(b!) exp_avg, Tensor(c!) exp_avg_sq, Tensor(d!) sum, Tensor stream, "
+      "cpu_private_adam_(Tensor(a!) parameters, Tensor(b!) exp_avg, Tensor(c!) exp_avg_sq, Tensor(d!) sum, Tensor stream, "
       "float noise_std, float grid, float divisor, float beta1, float beta2, float eps, float step_size, "
       "float root_correction, float correction2, float decay_gradient, float shrink, float moment_floor, "
       "Tensor run_ends, Tensor scales, Tensor steps) -> int");
 }
 
-STABLE_TORCH_LIBRARY_IMPL(phantomgrad_host, CompositeExplicitAutograd, m) {
-  m.impl("order", TORCH_BOX(&set_order));
-  m.impl("private_adam_", TORCH_BOX(&cpu_private_adam));
+STABLE_TORCH_LIBRARY_IMPL(PG_NAMESPACE, CompositeExplicitAutograd, m) {
+  m.impl("thread_order", TORCH_BOX(&set_order));
+  m.impl("cpu_private_adam_", TORCH_BOX(&cpu_private_adam));
 }
 
 }  // namespace phantomgrad::cuda

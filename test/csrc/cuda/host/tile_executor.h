@@ -15,7 +15,7 @@ namespace phantomgrad::cuda {
 
 enum class Order { forward, backward, shuffled };
 
-/// The order of the calls that follow. Set by phantomgrad_host::order.
+/// The order of the calls that follow. Set by phantomgrad_host::thread_order.
 Order& thread_order();
 
 inline std::vector<int> ordered(int count, uint64_t seed) {

@@ -82,7 +82,7 @@ export function privateAdamLaws(kit: Kit): void {
         .phantomgrad_host!;
       const plain = { ...kit, on: (t: Tensor) => t, back: (t: Tensor) => t };
       const want = arena(plain, c).map(({ tensor }) => tensor);
-      host.private_adam_!(...want, stream(c.count), ...settings(c), ...constants(3, c.floor), ...lists(c.runs));
+      host.cpu_private_adam_!(...want, stream(c.count), ...settings(c), ...constants(3, c.floor), ...lists(c.runs));
       for (const way of kit.ways) {
         const got = way(() => run(kit, c));
         expect(bits(kit, got.slice(0, 4))).toEqual(bits(plain, want));
