@@ -1,6 +1,7 @@
 // phantomgrad_cuda::ghost_norm and clipped_sum: norms and clipped sums of linear layers' factors.
 #include "cuda/arguments.h"
 #include "cuda/dense.h"
+#include "cuda/dense_norm.h"
 
 namespace phantomgrad::cuda {
 namespace {
