@@ -66,7 +66,7 @@ class DeviceBlock {
     __syncthreads();
   }
 
-  /// The same without waiting: for numbers of the threads' own.
+  /// The same without waiting: for numbers of the threads' own and for output. Shared memory is out of bounds here.
   template <class Body>
   PG_TILE void each(Body body) {
     body(static_cast<int>(threadIdx.x));

@@ -209,7 +209,7 @@ struct HeadHidden {
       const int64_t left = tile * kSide;
       logits_tile(block, s.panels, product, h, top, h.rows, left);
       store_residual(block, s.residual, product, h, p.lse, top, h.rows, left);
-      block.each([&](int thread) {
+      block.phase([&](int thread) {
         if (thread >= kSide || from != 0) return;
         for (int c = 0; c < kSide; ++c) {
           const double x = static_cast<double>(s.residual[thread][c]);

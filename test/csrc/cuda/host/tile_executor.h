@@ -1,8 +1,8 @@
 // Runs the blocks of a kernel on the host: the same schedule, the threads of a phase one after the other in any order.
 //
-// What it watches: shared memory and threads' own numbers start as NaN, shared memory is followed by a fence, and
-// `order` turns the order of threads and blocks around or shuffles it. A kernel that reads what nobody wrote, writes
-// beyond its shared memory or lacks a barrier gives other bits, or stops here.
+// What it watches: shared memory and threads' own numbers start as NaN, shared memory is followed by a fence, and the
+// order of threads and blocks is turned around or shuffled. Between barriers, in `each`, shared memory is taken away. A
+// kernel that reads what nobody wrote, writes beyond its shared memory or lacks a barrier gives other bits, or stops here.
 #pragma once
 
 #include <cstdio>
@@ -45,7 +45,7 @@ class HostBlock {
     std::vector<T> values_;
   };
 
-  HostBlock(int64_t index, unsigned char* shared) : index_(index), shared_(shared) {}
+  HostBlock(int64_t index, unsigned char* shared, size_t bytes) : index_(index), shared_(shared), bytes_(bytes) {}
 
   int64_t index() const { return index_; }
 
@@ -59,9 +59,24 @@ class HostBlock {
     for (const int thread : ordered(Threads, static_cast<uint64_t>(index_) * 977 + phases_)) body(thread);
   }
 
+  // No barrier stands behind it: what it wrote to shared memory, others could read too early, and what it reads, others
+  // could have overwritten. So it sees NaN there and must leave it. One order of three: it costs a copy.
   template <class Body>
   void each(Body body) {
+    const bool watched = thread_order() == Order::shuffled && bytes_ > 0;
+    std::vector<unsigned char> kept;
+    if (watched) {
+      kept.assign(shared_, shared_ + bytes_);
+      std::memset(shared_, 0xFF, bytes_);
+    }
     for (int thread = 0; thread < Threads; ++thread) body(thread);
+    if (!watched) return;
+    for (size_t i = 0; i < bytes_; ++i)
+      if (shared_[i] != 0xFF) {
+        std::fprintf(stderr, "a kernel wrote to shared memory without a barrier behind it\n");
+        std::abort();
+      }
+    std::memcpy(shared_, kept.data(), bytes_);
   }
 
   template <class T>
@@ -72,6 +87,7 @@ class HostBlock {
  private:
   int64_t index_;
   unsigned char* shared_;
+  size_t bytes_;
   uint64_t phases_ = 0;
 };
 
@@ -90,7 +106,7 @@ void launch(const Place&, int64_t blocks, int64_t shared, const typename Kernel:
   for (const int index : ordered(static_cast<int>(blocks), 1)) {
     std::memset(memory.data(), 0xFF, bytes);
     std::memset(memory.data() + bytes, kFenceByte, kFence);
-    HostBlock<Kernel::kThreads> block(index, memory.data());
+    HostBlock<Kernel::kThreads> block(index, memory.data(), bytes);
     Kernel::run(block, params);
     for (size_t i = bytes; i < memory.size(); ++i)
       if (memory[i] != kFenceByte) {
