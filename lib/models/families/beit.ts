@@ -1,7 +1,7 @@
 // BEiT: ViT with distances between patches added to attention, layers that scale what they add, and a mean over patches.
 
 import { affine, Conv2d, currentSegments, Dropout, LayerNorm, Module, Parameter, perSample } from '../../nn';
-import { fromTypedArray, ones, type Tensor, torch, zeros } from '../../tensor';
+import { beside, ones, type Tensor, torch, zeros } from '../../tensor';
 import { activationOf } from '../pretrained/activations';
 import { Attention, type AttentionBias, type AttentionScope, type AttentionShape } from '../pretrained/attention';
 import { attentionBlocks } from '../pretrained/attention-blocks';
@@ -40,7 +40,7 @@ class PatchDistances extends Module {
       return (down + side - 1) * (2 * side - 1) + right + side - 1;
     });
     return perSample(this.table, samples)
-      .indexSelect(1, fromTypedArray(BigInt64Array.from(ids, BigInt)))
+      .indexSelect(1, beside(this.table, BigInt64Array.from(ids, BigInt)))
       .view([samples, rows, rows, heads])
       .permute([0, 3, 1, 2]);
   }
@@ -109,7 +109,10 @@ const scaled = (rows: Tensor, scale: Parameter | null): Tensor => (scale === nul
 
 function biasOf(distances: PatchDistances): AttentionBias {
   const { offsets, samples } = currentSegments()!;
-  return { values: distances.forward(samples), blocks: attentionBlocks(offsets, offsets, false) };
+  return {
+    values: distances.forward(samples),
+    blocks: attentionBlocks(offsets, offsets, false, distances.table.device),
+  };
 }
 
 class BeitBackbone extends ImageBackbone {

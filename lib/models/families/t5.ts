@@ -117,7 +117,8 @@ class T5Backbone extends EncoderDecoderBackbone {
 
   encode(scope: TextScope): Tensor {
     const { offsets } = scope.segments;
-    const bias = this.encoderPositions.forward(attentionBlocks(offsets, offsets, false));
+    const { device } = this.words.weight;
+    const bias = this.encoderPositions.forward(attentionBlocks(offsets, offsets, false, device));
     const first = this.encoderInputDrop.forward(this.words.forward(scope.ids));
     const last = this.encoder.reduce((x, block) => block.forward(x, scope, null, bias), first);
     return this.encoderDrop.forward(this.encoderNorm.forward(last));
@@ -125,10 +126,11 @@ class T5Backbone extends EncoderDecoderBackbone {
 
   decode(scope: DecoderScope): Tensor {
     const { offsets } = scope.segments;
+    const { device } = this.words.weight;
     const bias =
       scope.cache?.started === true
         ? this.decoderPositions.next(scope.cache.lengths)
-        : this.decoderPositions.forward(attentionBlocks(offsets, offsets, true));
+        : this.decoderPositions.forward(attentionBlocks(offsets, offsets, true, device));
     const first = this.decoderInputDrop.forward(this.words.forward(scope.ids));
     const last = this.decoder.reduce((x, block) => block.forward(x, scope, scope.memory, bias), first);
     return this.decoderDrop.forward(this.decoderNorm.forward(last));

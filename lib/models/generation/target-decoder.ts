@@ -3,7 +3,7 @@
 import { tokenBatch, type TokenExample } from '../../data';
 import { raise } from '../../errors';
 import { Segments, withSegments } from '../../nn';
-import { fromTypedArray, noGrad, type Tensor, tidy } from '../../tensor';
+import { beside, noGrad, type Tensor, tidy } from '../../tensor';
 import type { ConditionalGeneration } from '../pretrained/conditional-generation';
 import { readAndWrite } from '../pretrained/encoder-decoder';
 import { KeyValueCache } from '../pretrained/key-value-cache';
@@ -75,8 +75,8 @@ export class TargetDecoder implements GrowingTexts {
       withSegments(segments, () =>
         tidy(() => {
           const hidden = this.#model.backbone.decode({
-            ids: fromTypedArray(BigInt64Array.from(tokens, BigInt)),
-            positions: fromTypedArray(BigInt64Array.from(this.#own.lengths, BigInt)),
+            ids: beside(this.#model.table, BigInt64Array.from(tokens, BigInt)),
+            positions: beside(this.#model.table, BigInt64Array.from(this.#own.lengths, BigInt)),
             texts: segments.cuSeqlens,
             textKeys: segments.sampleKeys,
             cache: this.#own,

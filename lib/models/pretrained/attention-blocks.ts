@@ -37,9 +37,14 @@ export interface BlockAttentionOptions {
 
 /**
  * @param queries `[B + 1]` rows of the queries of each sample @param keys `[B + 1]` the same of keys; no sample is without keys
- * @param causal  Query t sees the keys 0 to t; both are of one text, with equal offsets.
+ * @param causal  Query t sees the keys 0 to t; both are of one text, with equal offsets. @param device  Of the rows.
  */
-export function attentionBlocks(queries: BigInt64Array, keys: BigInt64Array, causal: boolean): AttentionBlocks {
+export function attentionBlocks(
+  queries: BigInt64Array,
+  keys: BigInt64Array,
+  causal: boolean,
+  device: string,
+): AttentionBlocks {
   const [ofQueries, ofKeys] = [lengthsOf(queries), lengthsOf(keys)];
   const samples = ofQueries.length;
   // A batch into which nothing was drawn still has blocks, of which there are none.
@@ -56,17 +61,17 @@ export function attentionBlocks(queries: BigInt64Array, keys: BigInt64Array, cau
     samples,
     queries: most,
     keys: mostKeys,
-    queryPlaces: int64(ofQueries.flatMap((n, b) => Array.from({ length: n }, (_, t) => b * most + t))),
-    keyPlaces: int64(ofKeys.flatMap((n, b) => Array.from({ length: n }, (_, t) => b * mostKeys + t))),
-    hidden: fromTypedArray(hidden, [blocks, 1, rows, mostKeys], 'bool'),
-    pairs: () => (pairs ??= pairsOf(ofQueries, ofKeys, most, mostKeys)),
+    queryPlaces: int64(ofQueries.flatMap((n, b) => Array.from({ length: n }, (_, t) => b * most + t))).to(device),
+    keyPlaces: int64(ofKeys.flatMap((n, b) => Array.from({ length: n }, (_, t) => b * mostKeys + t))).to(device),
+    hidden: fromTypedArray(hidden, [blocks, 1, rows, mostKeys], 'bool').to(device),
+    pairs: () => (pairs ??= pairsOf(ofQueries, ofKeys, most, mostKeys, device)),
   };
 }
 
 /** @param rows `[N, heads * headDim]` packed @param places  Of the rows, see {@link AttentionBlocks}. @returns `[samples, heads, length, headDim]` */
 export function toBlocks(rows: Tensor, places: Tensor, samples: number, length: number, heads: number): Tensor {
   const width = rows.shape[1] as number;
-  return zeros([samples * length, width], { dtype: rows.dtype })
+  return zeros([samples * length, width], { dtype: rows.dtype, device: rows.device })
     .indexCopy(0, places, rows)
     .view([samples, length, heads, width / heads])
     .transpose(1, 2);
@@ -128,6 +133,7 @@ function pairsOf(
   ofKeys: readonly number[],
   queries: number,
   keys: number,
+  device: string,
 ): AttentionPairs {
   const counts = ofQueries.map((n, b) => n * (ofKeys[b] as number));
   const places = new Int32Array(counts.reduce((sum, n) => sum + n, 0));
@@ -139,7 +145,8 @@ function pairsOf(
     }
   });
   let end = 0;
-  return { places: int64(places), offsets: int64([0, ...counts.map((n) => (end += n))]) };
+  // Offsets stay on the CPU, as those of segments do.
+  return { places: int64(places).to(device), offsets: int64([0, ...counts.map((n) => (end += n))]) };
 }
 
 function lengthsOf(offsets: BigInt64Array): number[] {

@@ -4,7 +4,7 @@ import type { Seq2SeqBatch, TargetRows } from '../../data';
 import { IGNORED_LABEL } from '../../data/text/tokens';
 import { raise } from '../../errors';
 import { type Parameter, softmaxCrossEntropy, type SoftmaxHead, withSegments } from '../../nn';
-import { fromTypedArray, keep, type Tensor, torch, zeros } from '../../tensor';
+import { beside, keep, type Tensor, torch, zeros } from '../../tensor';
 import type { TokenLossOptions } from './causal-lm';
 import type { ConfigReader } from './config';
 import { type EncoderDecoderBackbone, readAndWrite, type Written } from './encoder-decoder';
@@ -90,9 +90,9 @@ export class ConditionalGeneration extends PretrainedModel {
     return this.#run(batch, (hidden, segments) => {
       using asked = segments.withOffsets(offsets);
       // Rows that ask nothing are left out before they meet the vocabulary.
-      const chosen = hidden.indexSelect(0, fromTypedArray(rows, [rows.length]));
+      const chosen = hidden.indexSelect(0, beside(hidden, rows));
       return withSegments(asked, () =>
-        softmaxCrossEntropy(chosen, this.table, fromTypedArray(targets, [targets.length]), {
+        softmaxCrossEntropy(chosen, this.table, beside(hidden, targets), {
           scale: this.scale,
           bias: this.finalLogitsBias?.view([-1]) ?? null,
           mean: reduction === 'mean',

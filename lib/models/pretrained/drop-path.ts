@@ -3,7 +3,7 @@
 import * as check from '../../check';
 import { type Initializer, Module } from '../../nn';
 import { segmentsForDropout } from '../../nn/dropout';
-import { fromTypedArray, ones, type Tensor, torch } from '../../tensor';
+import { beside, ones, type Tensor, torch } from '../../tensor';
 
 export class DropPath extends Module {
   readonly p: number;
@@ -28,7 +28,7 @@ export class DropPath extends Module {
     const segments = segmentsForDropout('DropPath');
     const { samples, offsets, sampleKeys, step } = segments;
     using single = segments.single();
-    const kept = torch.ops.phantomgrad.dropout(ones([samples, 1], { dtype: rows.dtype }), this.p, {
+    const kept = torch.ops.phantomgrad.dropout(ones([samples, 1], { dtype: rows.dtype, device: rows.device }), this.p, {
       seed: this.seed,
       step,
       site: this.site,
@@ -37,6 +37,6 @@ export class DropPath extends Module {
     });
     const owner = new BigInt64Array(segments.rows);
     for (let b = 0; b < samples; b++) owner.fill(BigInt(b), Number(offsets[b]), Number(offsets[b + 1]));
-    return rows.mul(kept.indexSelect(0, fromTypedArray(owner, [owner.length])));
+    return rows.mul(kept.indexSelect(0, beside(rows, owner)));
   }
 }

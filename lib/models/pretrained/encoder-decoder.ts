@@ -1,7 +1,7 @@
 // What every backbone that reads one text and writes another offers, and the two scopes in which it does.
 
 import { type Embedding, Module, type Segments, withSegments } from '../../nn';
-import { fromTypedArray, type Tensor } from '../../tensor';
+import { beside, type Tensor } from '../../tensor';
 import type { AttentionScope } from './attention';
 import { attentionBlocks } from './attention-blocks';
 import type { Memory } from './cross-attention';
@@ -55,11 +55,12 @@ export function readAndWrite<T>(
   caches: { readonly own: AttentionScope['cache']; readonly memory: Memory['cache'] } = { own: null, memory: null },
 ): T {
   const rows = backbone.encode(scope);
+  const { weight } = backbone.words;
   using target = scope.segments.withOffsets(offsets);
   return withSegments(target, () => {
     const hidden = backbone.decode({
-      ids: fromTypedArray(ids, [ids.length]),
-      positions: fromTypedArray(positions, [positions.length]),
+      ids: beside(weight, ids),
+      positions: beside(weight, positions),
       texts: target.cuSeqlens,
       textKeys: target.sampleKeys,
       cache: caches.own,
@@ -67,7 +68,7 @@ export function readAndWrite<T>(
       memory: {
         rows,
         segments: scope.segments,
-        blocks: attentionBlocks(offsets, scope.segments.offsets, false),
+        blocks: attentionBlocks(offsets, scope.segments.offsets, false, weight.device),
         cache: caches.memory,
       },
     });

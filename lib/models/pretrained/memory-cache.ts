@@ -1,7 +1,7 @@
 // What the layers of a decoder make of the text that was read, kept while the other text grows.
 
 import { raise } from '../../errors';
-import { fromTypedArray, keep, noGrad, type Tensor, tidy, torch } from '../../tensor';
+import { beside, keep, noGrad, type Tensor, tidy, torch } from '../../tensor';
 import { type AttentionBlocks, toBlocks } from './attention-blocks';
 import type { CrossAttention } from './cross-attention';
 
@@ -39,7 +39,9 @@ export class MemoryCache {
 
   /** Continues with text `chosen[k]` as text k. */
   reorder(chosen: readonly number[]): void {
-    const rows = fromTypedArray(BigInt64Array.from(chosen, BigInt));
+    const [first] = this.#layers.values();
+    if (first === undefined) return;
+    const rows = beside(first.keys, BigInt64Array.from(chosen, BigInt));
     for (const held of this.#layers.values()) {
       for (const name of FIELDS) {
         const before = held[name];

@@ -1,7 +1,7 @@
 // T5's positions: how far a key stands from a query chooses a learned number for each head (Raffel et al. 2020, arXiv 1910.10683, 2.1).
 
 import { Module, Parameter, perSample } from '../../nn';
-import { arange, fromTypedArray, noGrad, type Tensor, torch } from '../../tensor';
+import { arange, beside, noGrad, type Tensor, torch } from '../../tensor';
 import type { AttentionBias } from './attention';
 import type { AttentionBlocks } from './attention-blocks';
 import type { Making } from './family';
@@ -46,7 +46,7 @@ export class RelativeBias extends Module {
   next(lengths: readonly number[]): AttentionBias {
     const most = Math.max(...lengths) + 1;
     const heads = this.table.shape[1] as number;
-    const rows = fromTypedArray(BigInt64Array.from(lengths, BigInt));
+    const rows = beside(this.table, BigInt64Array.from(lengths, BigInt));
     const ids = this.bucketsOf(most, most).view([most, most]).indexSelect(0, rows).view([-1]);
     const values = this.table.indexSelect(0, ids).view([lengths.length, 1, most, heads]).permute([0, 3, 1, 2]);
     return { values, blocks: null };
@@ -54,7 +54,7 @@ export class RelativeBias extends Module {
 
   /**
    * int64 `[queries * keys]`. Near distances have a bucket each, far ones share buckets whose widths grow with the logarithm.
-   * In float32 throughout, as the models were trained: at the edges of buckets another precision may say another bucket.
+   * In float32 on the CPU, as the models were trained: at the edges of buckets another logarithm may say another bucket.
    */
   bucketsOf(queries: number, keys: number): Tensor {
     return noGrad(() => {
@@ -78,7 +78,8 @@ export class RelativeBias extends Module {
         .clampMax(buckets - 1);
       // Of distance 0 the logarithm is no number, and what became of it is not chosen.
       const chosen = aten.where(distance.lt(exact), distance, far);
-      return (this.bothWays ? chosen.add(offsets.gt(0).to('int64').mul(buckets)) : chosen).reshape([-1]);
+      const numbers = this.bothWays ? chosen.add(offsets.gt(0).to('int64').mul(buckets)) : chosen;
+      return numbers.reshape([-1]).to(this.table.device);
     });
   }
 }

@@ -11,7 +11,7 @@ import { sgd } from '../../../lib/optim';
 import { trainRecommender } from '../../../lib/tasks';
 import { temporaryFolder } from '../native/places';
 
-const coded = (code: string): object => expect.objectContaining({ code });
+const coded = (code: string): Error => expect.objectContaining({ code }) as Error;
 const gpus = cudaDeviceCount();
 
 test('a name that is no device is refused', () => {
