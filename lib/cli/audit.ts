@@ -13,6 +13,7 @@ interface Flags {
   readonly canaries?: number;
   readonly steps?: number;
   readonly confidence?: number;
+  readonly device?: string;
   readonly json?: boolean;
 }
 
@@ -24,6 +25,7 @@ export function auditCommand(): Command {
     .option('--canaries <n>', 'records made for the audit, at least 1,000 (default: 1,000)', number)
     .option('--steps <n>', 'steps of the run with canaries (default: those of the run)', number)
     .option('--confidence <p>', 'of the lower bound (default: 0.95)', number)
+    .option('--device <name>', 'where the copies are trained: cpu, cuda or cuda:N (default: cpu)')
     .option('--json', 'last line on standard output: one JSON object')
     .addHelpText(
       'after',

@@ -1,6 +1,6 @@
 // The attention weights of a layer, for looking at them: the operators never hold them, so they are read off one-hot values.
 
-import { fromTypedArray, noGrad, type Tensor, tidy, torch } from '../tensor';
+import { beside, noGrad, type Tensor, tidy, torch } from '../tensor';
 import type { SelfAttention } from './attention';
 import { linearVariance, type Noisy, type WeightNoise } from './noisy';
 import { currentSegments } from './segments';
@@ -30,7 +30,7 @@ export function attentionWeights(layer: SelfAttention, { mean, variance }: Noisy
     noGrad(() =>
       tidy(() => {
         const [query, key] = layer.qkv.forward(mean).split(dim, -1) as [Tensor, Tensor, Tensor];
-        const value = unitRows(rows, heads, width, first);
+        const value = unitRows(query, rows, heads, width, first);
         const options = { heads, causal, seed: layer.seed, step: segments.step, site: layer.site };
         if (variance === null) {
           const mixed = torch.ops.phantomgrad.attention(query, key, value, segments.cuSeqlens, options);
@@ -60,10 +60,10 @@ export function attentionWeights(layer: SelfAttention, { mean, variance }: Noisy
 }
 
 /** `[rows, heads · width]`: in every head, row `first + k` is the k-th unit vector; all other rows are 0. */
-function unitRows(rows: number, heads: number, width: number, first: number): Tensor {
+function unitRows(like: Tensor, rows: number, heads: number, width: number, first: number): Tensor {
   const values = new Float32Array(rows * heads * width);
   for (let head = 0; head < heads; head++) {
     for (let k = 0; k < width && first + k < rows; k++) values[(first + k) * heads * width + head * width + k] = 1;
   }
-  return fromTypedArray(values, [rows, heads * width]);
+  return beside(like, values, [rows, heads * width]);
 }

@@ -1,7 +1,7 @@
 // Does any sample's loss depend on another sample? Asked of the model itself: change one sample, and watch the others.
 
 import { raise } from '../errors';
-import { fromTypedArray, noGrad, Tensor, tidy } from '../tensor';
+import { beside, noGrad, Tensor, tidy } from '../tensor';
 
 /** A model whose loss has one entry a sample. */
 export interface LossModel<B> {
@@ -114,7 +114,7 @@ function mixed(value: unknown, sample: number, { samples, rows, offsets }: Layou
   const [first, end] =
     length === rows ? [offsets[sample] as number, offsets[sample + 1] as number] : [sample, sample + 1];
   const from = Array.from({ length }, (_, i) => (i >= first && i < end ? (i + (end - first)) % length : i));
-  if (value instanceof Tensor) return value.indexSelect(0, fromTypedArray(BigInt64Array.from(from, BigInt)));
+  if (value instanceof Tensor) return value.indexSelect(0, beside(value, BigInt64Array.from(from, BigInt)));
   if (!isList(value)) return value;
   const copy = value.slice();
   from.forEach((row, to) => (copy[to] = value[row]));

@@ -19,6 +19,7 @@ import {
   poisson,
   type PrivacyStatement,
 } from '../privacy';
+import { checkDevice } from '../tensor';
 import { modelOf } from './recommender/model';
 import { synthetic } from './recommender/data';
 import { checkRunConfig, type RunConfig } from './recommender/run-config';
@@ -31,6 +32,8 @@ export interface RunAuditOptions extends AuditOptions {
   readonly data?: string;
   /** Steps of the run with canaries. Default: those of the run. Fewer are charged less, and prove less. */
   readonly steps?: number;
+  /** Where the copies are trained: `cpu`, `cuda` or `cuda:N`. Default `cpu`. */
+  readonly device?: string;
 }
 
 /** What is audited where no run is named: a minute's work. */
@@ -47,19 +50,21 @@ interface Audited {
  * Audits the privacy engine on a run's own model and data, or on built-in ones. The run's sampling rate, noise and clipping are kept;
  * its batch grows by the share of the canaries. Its folder is only read.
  *
- * @throws ERR_RUN_FOLDER naming the file that is missing or malformed; ERR_INVALID_ARGUMENT for data that do not belong to the run.
+ * @throws ERR_RUN_FOLDER naming the file that is missing or malformed; ERR_INVALID_ARGUMENT for data that do not belong to the run;
+ *   ERR_DEVICE where the device is not there.
  * @example const { passed, findings } = await auditRecommender({ folder: 'model', data: 'ratings.dat' })
  */
 export async function auditRecommender(options: RunAuditOptions = {}): Promise<AuditReport> {
-  const { folder, data, steps, ...rest } = options;
+  const { folder, data, steps, device = 'cpu', ...rest } = options;
   const { canaries = 1_000 } = rest;
   if (steps !== undefined) check.integer('audit', { steps }, 1);
+  checkDevice('audit', device);
   if (folder === undefined && data !== undefined) {
     raise('ERR_INVALID_ARGUMENT', 'audit: --data belongs to a run; name its folder, too.');
   }
   const audited = folder === undefined ? builtIn() : await ofRun(folder, data);
   const mechanism = audited.mechanism(canaries);
-  const subject = { model: audited.model, data: audited.data, reset: withNoise };
+  const subject = { model: () => audited.model().to(device), data: audited.data, reset: withNoise };
   const report = audit(subject, { ...mechanism, steps: steps ?? mechanism.steps }, rest);
   const findings = [...report.findings, ...audited.findings];
   return { ...report, findings, passed: findings.every(({ holds }) => holds) };

@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 
 import { Embedding, Initializer, Module, Segments, withSegments } from '../../nn';
-import { fromTypedArray, noGrad, type Tensor, tidy } from '../../tensor';
+import { beside, fromTypedArray, noGrad, type Tensor, tidy } from '../../tensor';
 import type { PackableData, Packing, PackingOptions, PhysicalBatch, Sampled } from '../batch-stream';
 import type { AuditedModel } from './subject';
 
@@ -34,6 +34,8 @@ export class CanaryModel<B extends PhysicalBatch> extends Module {
     super();
     this.table = new Embedding(partakes.length, 1, { init: new Initializer(0) });
     noGrad(() => this.table.weight.zero_());
+    const [like] = [...inner.namedParameters()];
+    if (like !== undefined) this.table.to(like[1].device);
   }
 
   packing(): Packing {
@@ -49,7 +51,7 @@ export class CanaryModel<B extends PhysicalBatch> extends Module {
         const scale = Float32Array.from(batch.canaries, (canary) =>
           this.partakes[Number(canary)] === true ? SCALE * this.maxGradNorm : 0,
         );
-        return weights.mul(fromTypedArray(scale, [batch.samples]));
+        return weights.mul(beside(weights, scale, [batch.samples]));
       }),
     );
   }
