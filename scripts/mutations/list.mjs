@@ -2,6 +2,7 @@
 
 const OPS = ['test/csrc/ops', 'test/lib/kernels'];
 const PRIVACY = ['test/lib/privacy'];
+const CUDA = ['test/csrc/cuda/kernels.test.ts'];
 const CHECKPOINT = ['test/lib/privacy/checkpoint'];
 
 export const mutations = [
@@ -179,5 +180,40 @@ export const mutations = [
     from: 'Noise ? released(release, scale, sum, normal)',
     to: 'Noise ? released(release, 1.0, sum, normal)',
     tests: ['test/csrc/private_update_profile', 'test/lib/privacy/scales'],
+  },
+  {
+    name: 'the cross term of a tied table is dropped on a GPU',
+    file: 'csrc/cuda/table.h',
+    from: '2 * sum_of(p.cross',
+    to: '0 * sum_of(p.cross',
+    tests: CUDA,
+  },
+  {
+    name: 'the embedding scale is left out of the cross term on a GPU',
+    file: 'csrc/cuda/table.h',
+    from: 'sum[thread] *= p.scale',
+    to: 'sum[thread] *= 1',
+    tests: CUDA,
+  },
+  {
+    name: 'a GPU leaves roundings of Gram matrices out of the certificate',
+    file: 'csrc/cuda/dense_norm.h',
+    from: 'norm2 + rounding<T>(pairs) * products * products',
+    to: 'norm2',
+    tests: CUDA,
+  },
+  {
+    name: 'a GPU never forms a sample in float64',
+    file: 'csrc/cuda/dense_norm.h',
+    from: 'excess > params.slack * norm2 &&',
+    to: 'false &&',
+    tests: CUDA,
+  },
+  {
+    name: 'a GPU counts pairs of tiles off the diagonal once',
+    file: 'csrc/cuda/dense.h',
+    from: 'down == right ? own : 2 * own',
+    to: 'own',
+    tests: CUDA,
   },
 ];
