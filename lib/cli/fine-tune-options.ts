@@ -48,7 +48,7 @@ export function withCommonOptions(command: Command, task: FineTuneTask, many: st
     .option('--lr <rate>', `highest learning rate (${either(learningRate)})`, number)
     .option('--warmup <share>', `share of the steps in which the rate rises (default: ${DEFAULTS.warmup})`, number)
     .option('--weight-decay <w>', `L2 (default: ${DEFAULTS.weightDecay})`, number)
-    .option('--max-grad-norm <c>', `bound on the gradient of a record (default: ${DEFAULTS.maxGradNorm})`, number)
+    .option('--max-grad-norm <c>', `bound on the gradient of a record (${either(DEFAULTS.maxGradNorm)})`, number)
     .addOption(
       new Option('--clip <rule>', `how gradients are bounded (default: ${DEFAULTS.clip})`).choices(Object.keys(CLIPS)),
     )

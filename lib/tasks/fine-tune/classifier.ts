@@ -63,7 +63,7 @@ export const classifier: Task<ClassifierOptions, Model> = {
   defaults: {
     preset: 'tiny-bert',
     epochs: { pretrained: 3, scratch: 10 },
-    learningRate: { pretrained: 5e-4, scratch: 2e-3 },
+    learningRate: { pretrained: 5e-4, scratch: 5e-3 },
   },
   keys: ['task', 'layout', 'infilling', 'template', 'words', 'tokenizer', 'maxLength'],
 

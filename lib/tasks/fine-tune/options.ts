@@ -36,7 +36,7 @@ export interface CommonOptions {
   readonly warmup?: number;
   /** L2. Default 0. */
   readonly weightDecay?: number;
-  /** C. Default 0.1. */
+  /** C. Default 0.1 for a pretrained model, 1 from scratch. */
   readonly maxGradNorm?: number;
   /** Default `abadi`: longer gradients are cut to C. */
   readonly clip?: keyof typeof CLIPS;
@@ -76,7 +76,7 @@ export const DEFAULTS = {
   batchSize: 1024,
   warmup: 0,
   weightDecay: 0,
-  maxGradNorm: 0.1,
+  maxGradNorm: { pretrained: 0.1, scratch: 1 },
   clip: 'abadi',
   seed: 0,
   recoverySteps: 0,
@@ -115,11 +115,11 @@ export type Trains = 'all' | 'biases' | 'head' | { readonly lora: number };
 export function resolveCommon(name: string, options: CommonOptions, defaults: TaskDefaults): ResolvedCommon {
   const { data, test, model, config, epsilon = DEFAULTS.epsilon, delta, batchSize } = options;
   const { warmup = DEFAULTS.warmup, weightDecay = DEFAULTS.weightDecay, clip = DEFAULTS.clip } = options;
-  const { maxGradNorm = DEFAULTS.maxGradNorm, seed = DEFAULTS.seed, plain = false, quick = false } = options;
+  const { seed = DEFAULTS.seed, plain = false, quick = false } = options;
   const { recoverySteps = DEFAULTS.recoverySteps, memory = DEFAULTS.memory } = options;
   const from = model === undefined ? 'scratch' : 'pretrained';
   const { epochs = quick ? DEFAULTS.quick.epochs : defaults.epochs[from] } = options;
-  const { learningRate = defaults.learningRate[from] } = options;
+  const { learningRate = defaults.learningRate[from], maxGradNorm = DEFAULTS.maxGradNorm[from] } = options;
   if (typeof data !== 'string' || data === '')
     raise('ERR_INVALID_ARGUMENT', `${name}: name the training data with --data.`);
   if (model !== undefined && config !== undefined)
