@@ -8,9 +8,7 @@ const { rows, statement } = await fineTune(
     tokenizer: 'tokenizer', // with a pretrained model: model: 'roberta-base', which has its own
     config: 'tiny-bert',
     epsilon: 8,
-    epochs: 10,
-    learningRate: 3e-3,
-    maxGradNorm: 1,
+    epochs: 20,
   },
   { out: 'private-classifier' },
 );

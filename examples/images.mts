@@ -6,6 +6,5 @@ const { rows, privacy } = await fineTune('images', {
   config: 'tiny-vit', // with a pretrained model: model: 'google/vit-base-patch16-224', headOnly: true
   epsilon: 8,
   epochs: 30,
-  maxGradNorm: 1,
 });
 console.log(rows, privacy);

@@ -102,7 +102,7 @@ function material(): void {
 test('a classifier, a writer about tables and a classifier of images are trained as whole jobs', () => {
   material();
   const delta = { 'epsilon: 8,': 'epsilon: 8, delta: 1e-3, batchSize: 15,' };
-  const classified = runExample('classification.mts', { ...delta, 'epochs: 10': 'epochs: 1' });
+  const classified = runExample('classification.mts', { ...delta, 'epochs: 20': 'epochs: 1' });
   expect(classified).toMatch(/name: 'private',\s+metrics: { accuracy: [\d.]+/);
   expect(classified).toContain('differentially private for adding or removing one line of the file');
   expect(readdirSync(join(home, 'private-classifier'))).toContain('model.safetensors');

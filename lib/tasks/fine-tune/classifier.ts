@@ -62,8 +62,8 @@ export const classifier: Task<ClassifierOptions, Model> = {
   name: 'classifier',
   defaults: {
     preset: 'tiny-bert',
-    epochs: { pretrained: 3, scratch: 10 },
-    learningRate: { pretrained: 5e-4, scratch: 5e-3 },
+    epochs: { pretrained: 3, scratch: 20 },
+    learningRate: { pretrained: 5e-4, scratch: 1e-2 },
   },
   keys: ['task', 'layout', 'infilling', 'template', 'words', 'tokenizer', 'maxLength'],
 

@@ -29,7 +29,7 @@ test('stopped after three steps it goes on after the third, and ends as any othe
   const other = fineTune('classifier', { learningRate: 1 } as never, { out, resume: true });
   await expect(other).rejects.toMatchObject({
     code: 'ERR_CHECKPOINT_MISMATCH',
-    message: expect.stringMatching(/learningRate: 0.005 in the/),
+    message: expect.stringMatching(/learningRate: 0.01 in the/),
   });
   const elsewhere = fineTune('lm', {} as never, { out, resume: true });
   await expect(elsewhere).rejects.toMatchObject({ code: 'ERR_CHECKPOINT_MISMATCH' });
