@@ -35,6 +35,7 @@ test('train ends with one JSON object whose names are a promise, and progress st
     'metrics.jsonl',
     'model.safetensors',
     'privacy.json',
+    'report.html',
   ]);
 });
 
@@ -112,6 +113,7 @@ test('a run that was interrupted goes on with --resume, and ends with the run fo
     'metrics.jsonl',
     'model.safetensors',
     'privacy.json',
+    'report.html',
   ]);
   const again = await phantomgrad(['train', 'recommender', '--resume', 'parts']);
   expect(again).toMatchObject({ code: 2, stderr: expect.stringContaining('[ERR_CHECKPOINT_NOT_FOUND] parts') });
