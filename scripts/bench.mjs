@@ -1,5 +1,6 @@
 // npm run bench: what privacy costs. Private against plain with the same kernels, and against PyTorch eager where Python has it.
 //   noise        what noise costs instead: Adam with and without it, and its share of a step (--quick, --json)
+//   re-attention what Re-Attention costs: private steps with and without it, in turn (--quick, --json, --steps k)
 //   --quick      one small batch, few steps        --json      one JSON object on the last line of standard output
 //   --shape s    movielens | games | charlm | gpt2 (default all)    --batch n   logical batch (default: the shape's own)
 //   --steps k    timed steps a process (default 5) --rounds r  processes a side, interleaved (default 2)
@@ -24,12 +25,16 @@ const { values, positionals } = parseArgs({
     python: { type: 'string', default: process.env.PHANTOMGRAD_PYTHON ?? 'python3' },
   },
 });
-if (positionals.some((name) => name !== 'noise')) {
-  throw new Error(`bench: there is no part ${positionals.join(' ')}; known is noise.`);
+const parts = {
+  noise: async () => (await import('./bench/noise.mjs')).benchNoise(values),
+  're-attention': async () => (await import('./bench/re-attention.mjs')).benchReAttention(values),
+};
+for (const name of positionals) {
+  if (!Object.hasOwn(parts, name))
+    throw new Error(`bench: there is no part ${name}; known are ${Object.keys(parts).join(', ')}.`);
 }
 if (positionals.length > 0) {
-  const { benchNoise } = await import('./bench/noise.mjs');
-  benchNoise(values);
+  for (const name of positionals) await parts[name]();
   process.exit();
 }
 const steps = Number(values.steps ?? (values.quick ? 2 : 5));
