@@ -21,13 +21,13 @@ const HEAD = 1 << 16;
 /** @throws ERR_DATA_FORMAT when the file is missing, unreadable, a folder, an archive, binary text or empty. */
 export async function openSource(file: string): Promise<Source> {
   const magic = await firstBytes(file);
-  if (magic.length === 0) refuse({ file }, 'interactions', 'an empty file');
+  if (magic.length === 0) refuse({ file }, 'data', 'an empty file');
   if (magic.subarray(0, 4).equals(Buffer.from('PK\u0003\u0004')))
     refuse({ file }, 'a data file', 'a zip archive; unpack it and give the file inside (for MovieLens: ratings.dat)');
   const gzip = magic[0] === 0x1f && magic[1] === 0x8b;
   const bytes = (): AsyncGenerator<Buffer> => read(file, gzip);
   const head = await headOf(bytes());
-  if (head.length === 0) refuse({ file }, 'interactions', 'an empty file inside gzip');
+  if (head.length === 0) refuse({ file }, 'data', 'an empty file inside gzip');
   return { file, gzip, head, bytes };
 }
 

@@ -23,7 +23,7 @@ import { limits, storedTokenizer } from './lm';
 import type { Material, Task } from './material';
 import { type CommonOptions, DEFAULTS } from './options';
 import { maker, sourceOf } from './source';
-import { checkVocabulary, chooseTokenizer, tokenFields } from './tokenizers';
+import { checkVocabulary, chooseTokenizer, LEARNED_TOKENIZER, tokenFields } from './tokenizers';
 
 export interface ClassifierOptions extends CommonOptions {
   /** Folder with train.tsv and dev.tsv, or the file to train on; also gzipped. */
@@ -89,7 +89,10 @@ export const classifier: Task<ClassifierOptions, Model> = {
       train: recordsOf(train, tokenizer, settings).records,
       exam: examOf(held, tokenizer, settings),
       unit: { one: 'one line of the file', many: 'examples' },
-      notCovered: ['that lines of one person or one document belong together: somebody with many lines is hidden less'],
+      notCovered: [
+        'that lines of one person or one document belong together: somebody with many lines is hidden less',
+        LEARNED_TOKENIZER,
+      ],
       tokenizer: folder,
       settings: { ...settings, tokenizer: 'folder' },
       before: wanted.infilling !== null && source.kind === 'pretrained',

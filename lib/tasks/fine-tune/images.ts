@@ -61,7 +61,10 @@ export const images: Task<ImageOptions, ImageClassifier> = {
       train: common.quick ? firstOf(train, records) : train,
       exam: examOf(common.quick ? firstOf(held, heldOut) : held, labels.length),
       unit: { one: 'one image', many: 'images' },
-      notCovered: ['the names of the classes', 'that images of one person belong together'],
+      notCovered: [
+        'the names of the classes and the size of the images',
+        'that images of one person belong together: somebody on many images is hidden less',
+      ],
       tokenizer: null,
       settings: { ...scale, labels },
       before: false,

@@ -23,7 +23,7 @@ import { type CommonOptions, DEFAULTS } from './options';
 import { nearestReferences } from './retrieval';
 import { maker, sourceOf } from './source';
 import { tableFiles } from './table-files';
-import { checkVocabulary, chooseTokenizer, tokenFields } from './tokenizers';
+import { checkVocabulary, chooseTokenizer, LEARNED_TOKENIZER, tokenFields } from './tokenizers';
 
 export interface TableToTextOptions extends CommonOptions {
   /** E2E (CSV) or DART (JSON) to train on, or a folder with the official names; also gzipped. */
@@ -73,19 +73,23 @@ export const tablesToText: Task<TableToTextOptions, CausalLM> = {
     const files = tableFiles(options.data, options.test);
     const all = await readPairs(files.train);
     const pairs = common.quick ? all.slice(0, DEFAULTS.quick.records) : all;
-    const held = await readPairs(files.test);
+    const others = await readPairs(files.test);
+    const held = common.quick ? others.slice(0, DEFAULTS.quick.heldOut) : others;
     const { maxSource, maxTarget } = settings;
     const train = tableToText(pairs, { tokenizer, unit, maxSource, maxTarget, seed: common.seed });
     checkLength(train, maxLength);
     return {
       make,
       train,
-      exam: examOf(common.quick ? held.slice(0, DEFAULTS.quick.heldOut) : held, tokenizer, settings, maxLength),
+      exam: examOf(held, tokenizer, settings, maxLength),
       unit:
         unit === 'pair'
           ? { one: 'one table with one text', many: 'pairs' }
           : { one: 'one table with all its texts', many: 'tables' },
-      notCovered: unit === 'pair' ? ['that several texts are about one table: ε hides one of them, not the table'] : [],
+      notCovered: [
+        ...(unit === 'pair' ? ['that several texts are about one table: ε hides one of them, not the table'] : []),
+        LEARNED_TOKENIZER,
+      ],
       tokenizer: folder,
       settings: { ...settings, tokenizer: 'folder' },
       before: true,

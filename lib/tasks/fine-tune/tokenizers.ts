@@ -11,6 +11,9 @@ import type { Source } from './source';
 /** In the place of a folder: one token a byte. */
 export const BYTES = 'bytes';
 
+/** What a statement says of every tokenizer that is not given by nature. */
+export const LEARNED_TOKENIZER = 'the tokenizer and its vocabulary, if they were learned from these data';
+
 const FILES = [
   ...['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'added_tokens.json'],
   ...['vocab.json', 'merges.txt', 'encoder.json', 'vocab.bpe', 'vocab.txt'],
