@@ -35,9 +35,12 @@ export function resizeTokenEmbeddings(model: PretrainedModel, count: number, { s
       );
     }
   }
-  const smallest = model.trainableParameters().sort((a, b) => a.numel - b.numel)[0];
-  const asked = slots.map(({ parameter }) => parameter).filter(({ requiresGrad }) => requiresGrad);
-  for (const parameter of new Set([...asked, ...(smallest === undefined ? [] : [smallest])])) refuseAttached(parameter);
+  if (model.parameters().some((parameter) => torch.ops.phantomgrad.book_owns(parameter))) {
+    raise(
+      'ERR_ENGINE_STATE',
+      'resizeTokenEmbeddings: an engine is attached to this model. Detach it, resize, and make engine and optimizer anew.',
+    );
+  }
   if (count === before) return;
   const init = new Initializer(seed);
   for (const { holder, field, parameter } of slots) {
@@ -95,22 +98,4 @@ export function resizedConstant(old: Tensor, count: number): Tensor {
     const more = count - (kept.shape[1] as number);
     return keep(torch.ops.aten.cat([kept, zeros([1, more], { dtype: old.dtype })], 1));
   });
-}
-
-/** A book takes no parameter that another one has: only a model that is in none may change. @throws ERR_ENGINE_STATE */
-function refuseAttached(parameter: Parameter): void {
-  const { phantomgrad } = torch.ops;
-  let book: number;
-  try {
-    const [taken, arena] = phantomgrad.book_attach([parameter], ['words']);
-    arena.dispose();
-    book = taken;
-  } catch (error) {
-    return raise(
-      'ERR_ENGINE_STATE',
-      'resizeTokenEmbeddings: an engine is attached to this model. Detach it, resize, and make engine and optimizer anew.',
-      error,
-    );
-  }
-  phantomgrad.book_detach(book);
 }
