@@ -9,6 +9,7 @@ const CHECKS = [
   ['eslint', ['node_modules/eslint/bin/eslint.js', '.', '--max-warnings', '0']],
   ['prettier', ['node_modules/prettier/bin/prettier.cjs', '--check', '--log-level', 'warn', '.']],
   ['C++ includes', ['scripts/check-includes.mjs']],
+  ['mutations', ['scripts/mutations.mjs', '--check']],
   ['lock file', ['scripts/complete-lock.mjs', '--check']],
 ];
 // The tool is 5 MB that only C++ authors and CI need: `npm run format:cpp` fetches it.

@@ -1,4 +1,5 @@
 // npm run mutations: makes deliberate mistakes in a scratch copy, one at a time, and says which tests see each.
+//   node scripts/mutations.mjs --check      only that each can still be made; part of `npm run lint`
 //   node scripts/mutations.mjs [word …]     only mistakes whose name contains one of the words
 // Exit 1 when a mistake goes unseen: then a test is missing.
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -62,14 +63,20 @@ function failures(tests, env) {
     }));
 }
 
-await main(async () => {
-  const env = { ...process.env, LIBTORCH: await setup() };
-  const words = process.argv.slice(2);
-  const chosen = mutations.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)));
-  if (chosen.length === 0) throw new Error(`no mistake has one of these words in its name: ${words.join(' ')}.`);
+/** A mistake whose line was rewritten can no longer be made, and would silently be none. */
+function checkPlaces(chosen) {
   for (const { name, file, from } of chosen)
     if (!readFileSync(join(root, file), 'utf8').includes(from))
       throw new Error(`mutation «${name}»: ${file} does not contain «${from}».`);
+}
+
+await main(async () => {
+  const words = process.argv.slice(2);
+  if (words.includes('--check')) return checkPlaces(mutations);
+  const env = { ...process.env, LIBTORCH: await setup() };
+  const chosen = mutations.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)));
+  if (chosen.length === 0) throw new Error(`no mistake has one of these words in its name: ${words.join(' ')}.`);
+  checkPlaces(chosen);
   copyTree();
   const broken = build(env);
   if (broken !== null) throw new Error(`the unchanged copy does not build:\n${broken}`);

@@ -23,8 +23,8 @@ export const mutations = [
   {
     name: 'the embedding scale α is left out of norms and sums',
     file: 'csrc/ops/index.h',
-    from: 'static_cast<double>(coefficients_.const_data_ptr<T>()[e]) : scale_;',
-    to: 'static_cast<double>(coefficients_.const_data_ptr<T>()[e]) : 1.0;',
+    from: 'scale_ * static_cast<double>(host_data<T>(coefficients_)[e]) : scale_;',
+    to: 'static_cast<double>(host_data<T>(coefficients_)[e]) : 1.0;',
     tests: OPS,
   },
   {
@@ -93,8 +93,8 @@ export const mutations = [
   {
     name: 'a sample that is not finite is multiplied by 0 instead of left out',
     file: 'csrc/ops/stored.cc',
-    from: 'if (factors[b] != 0) add(b, factors[b], sum);',
-    to: 'add(b, factors[b], sum);',
+    from: 'if (factors[b] != 0) add(b, factors[b], host_writable<double>(sum));',
+    to: 'add(b, factors[b], host_writable<double>(sum));',
     tests: OPS,
   },
   {
