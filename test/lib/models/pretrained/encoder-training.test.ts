@@ -13,6 +13,7 @@ import { noGrad, type Tensor, tidy } from '../../../../lib/tensor';
 import { thrown } from '../../data/support';
 import { ENCODERS } from './encoder-cases';
 import { expectedOf, folderOf } from './fixtures';
+import { numbers } from './truth';
 
 const SHAPE = {
   vocab_size: 19,
@@ -22,7 +23,6 @@ const SHAPE = {
   intermediate_size: 12,
   max_position_embeddings: 10,
 };
-const values = (x: Tensor): number[] => Array.from(x.to('float64').detach().toTypedArray() as Float64Array);
 
 describe.each(ENCODERS)('%s', (name, task) => {
   const { examples } = expectedOf(name);
@@ -39,7 +39,7 @@ describe.each(ENCODERS)('%s', (name, task) => {
       clip: abadi({ maxGradNorm: 1 }),
       insecureSeed: 11,
     });
-    const before = model.parameters().map(values);
+    const before = model.parameters().map(numbers);
     const optimizer = engine.attach(sgd(model.parameters(), { lr: 0.1 }));
     let empty = 0;
     for (const batch of engine.batches(data)) {
@@ -48,7 +48,7 @@ describe.each(ENCODERS)('%s', (name, task) => {
     }
     expect(engine.remainingSteps).toBe(0);
     expect(empty).toBeGreaterThan(0);
-    model.parameters().forEach((parameter, k) => expect(values(parameter)).not.toEqual(before[k]));
+    model.parameters().forEach((parameter, k) => expect(numbers(parameter)).not.toEqual(before[k]));
     engine.detach();
     model.dispose();
   });
@@ -132,7 +132,7 @@ test.each([
       if (same !== undefined) expect(parameter.equal(same)).toBe(true);
       else fresh += 1;
       if (same === undefined && parameter.shape.length === 2) {
-        const weights = values(parameter);
+        const weights = numbers(parameter);
         const std = Math.sqrt(weights.reduce((sum, x) => sum + x * x, 0) / weights.length);
         expect(std).toBeGreaterThan(0.01);
         expect(std).toBeLessThan(0.03);
@@ -152,7 +152,7 @@ test('every use of an ALBERT layer drops something else, at every step', () => {
   const masks: string[] = [];
   const { forward } = Dropout.prototype;
   const watch = jest.spyOn(Dropout.prototype, 'forward').mockImplementation(function (this: Dropout, x: Tensor) {
-    if (this.p > 0) masks.push(String(values(forward.call(this, x.onesLike()))));
+    if (this.p > 0) masks.push(String(numbers(forward.call(this, x.onesLike()))));
     return forward.call(this, x);
   });
   try {

@@ -1,27 +1,11 @@
 // Encoder families against Python's transformers: logits, losses, per-sample norms, and files that go there and back.
 
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-
 import { tokenBatch, type TokenExample } from '../../../../lib/data';
 import { fromPretrained } from '../../../../lib/models';
-import { namesOf } from '../../../../lib/models/pretrained/family';
-import { theirName } from '../../../../lib/models/pretrained/names';
-import { perSampleNorms } from '../../../../lib/privacy';
-import { noGrad, type Tensor, tidy } from '../../../../lib/tensor';
+import { noGrad, tidy } from '../../../../lib/tensor';
 import { ENCODERS } from './encoder-cases';
 import { expectedOf, folderOf } from './fixtures';
-
-const flat = (values: unknown): number[] => (Array.isArray(values) ? values.flatMap(flat) : [Number(values)]);
-const numbers = (x: Tensor): number[] => flat(x.to('float64').toArray());
-
-function expectNear(got: readonly number[], truth: readonly number[], tolerance: number): void {
-  expect(got).toHaveLength(truth.length);
-  const scale = Math.max(1, ...truth.map(Math.abs));
-  const apart = got.reduce((most, value, i) => Math.max(most, Math.abs(value - truth[i]!)), 0);
-  expect(apart / scale).toBeLessThan(tolerance);
-}
+import { expectNear, expectNorms, expectSameWhenSaved, flat, numbers } from './truth';
 
 describe.each(ENCODERS)('%s', (name, task) => {
   const truth = expectedOf(name);
@@ -43,36 +27,12 @@ describe.each(ENCODERS)('%s', (name, task) => {
 
   test('per-sample norms are those of autograd one example at a time, over all parameters and each', async () => {
     const model = (await fromPretrained(folderOf(name), { task, dtype: 'float64' })).eval();
-    const rules = namesOf(model.origin);
-    const { norm, bound, parameters } = perSampleNorms(model, () => model.loss(batch));
-    const totals = truth.norms.map(({ total }) => total);
-    expectNear(Array.from(norm), totals, 1e-9);
-    totals.forEach((total, b) => expect(bound[b]).toBeGreaterThanOrEqual(total * (1 - 1e-12)));
-    for (const [path, own] of parameters) {
-      const theirs = truth.norms.map((example) => example.parameters[theirName(rules, path)!] ?? NaN);
-      own.forEach((value, b) => expect(Math.abs(value - theirs[b]!)).toBeLessThan(1e-9 * Math.max(1, totals[b]!)));
-    }
-    expect(parameters.size).toBe(Object.keys(truth.norms[0]!.parameters).length);
+    expectNorms(model, () => model.loss(batch), truth.norms);
     model.dispose();
   });
 
-  test('what is saved is loaded again bit by bit, under the names of the original', async () => {
-    const folder = process.env.PHANTOMGRAD_SAVED ?? (await mkdtemp(join(tmpdir(), 'phantomgrad-')));
-    try {
-      const model = await fromPretrained(folderOf(name), { task });
-      await model.savePretrained(join(folder, name));
-      const again = await fromPretrained(join(folder, name), { task });
-      const loaded = new Map<string, Tensor>(again.namedParameters());
-      for (const [path, parameter] of model.namedParameters()) expect(loaded.get(path)!.equal(parameter)).toBe(true);
-      const config = async (from: string): Promise<Record<string, unknown>> =>
-        JSON.parse(await readFile(join(from, 'config.json'), 'utf8')) as Record<string, unknown>;
-      expect(await config(join(folder, name))).toMatchObject(await config(folderOf(name)));
-      model.dispose();
-      again.dispose();
-    } finally {
-      if (process.env.PHANTOMGRAD_SAVED === undefined) await rm(folder, { recursive: true });
-    }
-  });
+  test('what is saved is loaded again bit by bit, under the names of the original', () =>
+    expectSameWhenSaved(name, task));
 
   test('one example more in the batch, or another order, changes no loss', async () => {
     const model = (await fromPretrained(folderOf(name), { task, dtype: 'float64' })).eval();

@@ -1,13 +1,10 @@
 // Image families against Python's transformers, and while they are trained: logits, losses, norms, files, private steps, refusals.
 
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { imageBatch, ImageExampleDataset, type ImageExample } from '../../../../lib/data';
 import { fromConfig, fromPretrained } from '../../../../lib/models';
-import { namesOf } from '../../../../lib/models/pretrained/family';
-import { theirName } from '../../../../lib/models/pretrained/names';
 import { DropPath } from '../../../../lib/models/pretrained/drop-path';
 import { biasesOnly, Initializer, lora, Segments, withSegments } from '../../../../lib/nn';
 import { sgd } from '../../../../lib/optim';
@@ -15,6 +12,7 @@ import { abadi, checkIndependence, perSampleNorms, poisson, PrivacyEngine } from
 import { noGrad, ones, setNumThreads, type Tensor, tidy } from '../../../../lib/tensor';
 import { thrown } from '../../data/support';
 import { type Expected, folderOf } from './fixtures';
+import { expectNear, expectNorms, expectSameWhenSaved, numbers } from './truth';
 
 // Models this small lose more to waiting for a second thread than they gain.
 beforeAll(() => setNumThreads(1));
@@ -35,14 +33,6 @@ interface ExpectedOfImages extends Pick<Expected, 'losses' | 'norms'> {
   readonly logits: readonly (readonly number[])[];
 }
 
-const values = (x: Tensor): number[] => Array.from(x.to('float64').detach().toTypedArray() as Float64Array);
-
-function expectNear(got: readonly number[], truth: readonly number[], tolerance: number): void {
-  expect(got).toHaveLength(truth.length);
-  const scale = Math.max(1, ...truth.map(Math.abs));
-  truth.forEach((value, i) => expect(Math.abs(got[i]! - value) / scale).toBeLessThan(tolerance));
-}
-
 describe.each(CASES)('%s', (name, task) => {
   let truth: ExpectedOfImages;
   beforeAll(async () => {
@@ -58,8 +48,8 @@ describe.each(CASES)('%s', (name, task) => {
     const batch = imageBatch(truth.examples, truth.shape);
     tidy(() =>
       noGrad(() => {
-        expectNear(values(model.logits(batch)), truth.logits.flat(), tolerance);
-        expectNear(values(model.loss(batch)), truth.losses, tolerance);
+        expectNear(numbers(model.logits(batch)), truth.logits.flat(), tolerance);
+        expectNear(numbers(model.loss(batch)), truth.losses, tolerance);
       }),
     );
     model.dispose();
@@ -67,35 +57,13 @@ describe.each(CASES)('%s', (name, task) => {
 
   test('per-sample norms are those of autograd one image at a time, over all parameters and each', async () => {
     const model = (await open('float64')).eval();
-    const rules = namesOf(model.origin);
-    const { norm, bound, parameters } = perSampleNorms(model, () =>
-      model.loss(imageBatch(truth.examples, truth.shape)),
-    );
-    const totals = truth.norms.map(({ total }) => total);
-    expectNear(Array.from(norm), totals, 1e-9);
-    totals.forEach((total, b) => expect(bound[b]).toBeGreaterThanOrEqual(total * (1 - 1e-12)));
-    for (const [path, own] of parameters) {
-      const theirs = truth.norms.map((example) => example.parameters[presentName(theirName(rules, path)!)] ?? NaN);
-      own.forEach((value, b) => expect(Math.abs(value - theirs[b]!)).toBeLessThan(1e-9 * Math.max(1, totals[b]!)));
-    }
-    expect(parameters.size).toBe(Object.keys(truth.norms[0]!.parameters).length);
+    const loss = (): Tensor => model.loss(imageBatch(truth.examples, truth.shape));
+    expectNorms(model, loss, truth.norms, { present: presentName });
     model.dispose();
   });
 
-  test('what is saved is loaded again bit by bit, under the names of the original', async () => {
-    const folder = process.env.PHANTOMGRAD_SAVED ?? (await mkdtemp(join(tmpdir(), 'phantomgrad-')));
-    try {
-      const model = await open();
-      await model.savePretrained(join(folder, name));
-      const again = await fromPretrained(join(folder, name), { task });
-      const loaded = new Map<string, Tensor>(again.namedParameters());
-      for (const [path, parameter] of model.namedParameters()) expect(loaded.get(path)!.equal(parameter)).toBe(true);
-      model.dispose();
-      again.dispose();
-    } finally {
-      if (process.env.PHANTOMGRAD_SAVED === undefined) await rm(folder, { recursive: true });
-    }
-  });
+  test('what is saved is loaded again bit by bit, under the names of the original', () =>
+    expectSameWhenSaved(name, task));
 
   test('trains privately in small physical batches, every parameter moves, and empty batches are steps too', async () => {
     const model = await open();
@@ -109,7 +77,7 @@ describe.each(CASES)('%s', (name, task) => {
       insecureSeed: 12,
       performance: { memoryBudget: 1 },
     });
-    const before = model.parameters().map(values);
+    const before = model.parameters().map(numbers);
     const optimizer = engine.attach(sgd(model.parameters(), { lr: 0.1 }));
     const sizes: number[] = [];
     for (const batch of engine.batches(data)) {
@@ -118,7 +86,7 @@ describe.each(CASES)('%s', (name, task) => {
     }
     expect(engine.remainingSteps).toBe(0);
     expect(new Set(sizes)).toEqual(new Set([0, 1]));
-    model.parameters().forEach((parameter, k) => expect(values(parameter)).not.toEqual(before[k]));
+    model.parameters().forEach((parameter, k) => expect(numbers(parameter)).not.toEqual(before[k]));
     engine.detach();
     model.dispose();
   });
@@ -142,7 +110,7 @@ describe.each(CASES)('%s', (name, task) => {
     const model = (await open('float64')).train();
     const losses = (chosen: readonly ImageExample[], recordIds: number[], step: number): number[] => {
       const batch = imageBatch(chosen, truth.shape, { recordIds: Int32Array.from(recordIds), step });
-      return tidy(() => noGrad(() => values(model.loss(batch))));
+      return tidy(() => noGrad(() => numbers(model.loss(batch))));
     };
     const { examples } = truth;
     const together = losses(examples, [5, 6, 7], 3);
@@ -228,7 +196,7 @@ test('a branch that is dropped takes all rows of its sample with it, as often as
   const samples = 400;
   const recordIds = Int32Array.from({ length: samples }, (_, b) => b);
   using segments = Segments.equal(samples, 3, { recordIds, step: 2 });
-  const rows = tidy(() => withSegments(segments, () => values(path.forward(ones([samples * 3, 2])))));
+  const rows = tidy(() => withSegments(segments, () => numbers(path.forward(ones([samples * 3, 2])))));
   let dropped = 0;
   for (let b = 0; b < samples; b++) {
     const own = new Set(rows.slice(6 * b, 6 * b + 6));
@@ -239,6 +207,6 @@ test('a branch that is dropped takes all rows of its sample with it, as often as
   }
   // Four standard deviations of 400 draws.
   expect(Math.abs(dropped / samples - 0.25)).toBeLessThan(4 * Math.sqrt((0.25 * 0.75) / samples));
-  const still = tidy(() => withSegments(segments, () => values(path.eval().forward(ones([samples * 3, 2])))));
+  const still = tidy(() => withSegments(segments, () => numbers(path.eval().forward(ones([samples * 3, 2])))));
   expect(still.every((value) => value === 1)).toBe(true);
 });

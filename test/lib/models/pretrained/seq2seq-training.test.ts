@@ -5,14 +5,13 @@ import { type ConditionalGeneration, fromConfig, fromPretrained } from '../../..
 import { biasesOnly, lora } from '../../../../lib/nn';
 import { sgd } from '../../../../lib/optim';
 import { abadi, checkIndependence, perSampleNorms, poisson, PrivacyEngine } from '../../../../lib/privacy';
-import { noGrad, setNumThreads, type Tensor, tidy } from '../../../../lib/tensor';
+import { noGrad, setNumThreads, tidy } from '../../../../lib/tensor';
 import { thrown } from '../../data/support';
 import { folderOf } from './fixtures';
 import { expectedPairsOf, PAIR_MODELS } from './seq2seq-cases';
+import { numbers } from './truth';
 
 beforeAll(() => setNumThreads(1));
-
-const values = (x: Tensor): number[] => Array.from(x.to('float64').detach().toTypedArray() as Float64Array);
 
 describe.each(PAIR_MODELS)('%s', (name) => {
   const { examples } = expectedPairsOf(name);
@@ -30,8 +29,8 @@ describe.each(PAIR_MODELS)('%s', (name) => {
       clip: abadi({ maxGradNorm: 1 }),
       insecureSeed: 11,
     });
-    const before = model.parameters().map(values);
-    const constant = [...model.constants().values()].map(values);
+    const before = model.parameters().map(numbers);
+    const constant = [...model.constants().values()].map(numbers);
     const optimizer = engine.attach(sgd(model.parameters(), { lr: 0.1 }));
     let empty = 0;
     for (const batch of engine.batches(data)) {
@@ -40,8 +39,8 @@ describe.each(PAIR_MODELS)('%s', (name) => {
     }
     expect(engine.remainingSteps).toBe(0);
     expect(empty).toBeGreaterThan(0);
-    model.parameters().forEach((parameter, k) => expect(values(parameter)).not.toEqual(before[k]));
-    expect([...model.constants().values()].map(values)).toEqual(constant);
+    model.parameters().forEach((parameter, k) => expect(numbers(parameter)).not.toEqual(before[k]));
+    expect([...model.constants().values()].map(numbers)).toEqual(constant);
     engine.detach();
     model.dispose();
   });
@@ -65,7 +64,7 @@ describe.each(PAIR_MODELS)('%s', (name) => {
     const model = (await open('float64')).train();
     const losses = (chosen: readonly Seq2SeqExample[], recordIds: number[], step: number): number[] =>
       tidy(() =>
-        noGrad(() => values(model.loss(seq2seqBatch(chosen, { recordIds: Int32Array.from(recordIds), step })))),
+        noGrad(() => numbers(model.loss(seq2seqBatch(chosen, { recordIds: Int32Array.from(recordIds), step })))),
       );
     const together = losses(examples, [5, 6, 7], 3);
     examples.forEach((example, b) => expect(losses([example], [5 + b], 3)[0]).toBeCloseTo(together[b]!, 12));
@@ -129,7 +128,7 @@ test('an example of which nothing is asked has loss and norm 0, and every other 
   const { examples, losses } = expectedPairsOf('t5-tied');
   const silent = { inputIds: [3, 4], labels: [-100, -100, -100] };
   const { norm } = perSampleNorms(model, () => model.loss(seq2seqBatch([silent, ...examples])));
-  const all = tidy(() => noGrad(() => values(model.loss(seq2seqBatch([silent, ...examples])))));
+  const all = tidy(() => noGrad(() => numbers(model.loss(seq2seqBatch([silent, ...examples])))));
   expect([norm[0], all[0]]).toEqual([0, 0]);
   losses.forEach((loss, b) => expect(all[b + 1]).toBeCloseTo(loss, 9));
   model.dispose();
@@ -151,7 +150,7 @@ test('a fresh model starts with the spread of transformers, and its loss is near
   const model = fromConfig({ model_type: 't5', ...config }, { task: 'conditional-generation', seed: 3 }).eval();
   const spread = new Map(
     Array.from(model.namedParameters(), ([path, parameter]) => {
-      const own = values(parameter);
+      const own = numbers(parameter);
       return [path, Math.sqrt(own.reduce((sum, x) => sum + x * x, 0) / own.length)] as const;
     }),
   );
@@ -164,7 +163,7 @@ test('a fresh model starts with the spread of transformers, and its loss is near
   ];
   for (const [path, std] of expected) expect(spread.get(path)! / std).toBeCloseTo(1, 1);
   const labels = Array.from({ length: 40 }, (_, k) => (k * 7) % 200);
-  const [loss] = tidy(() => noGrad(() => values(model.loss(seq2seqBatch([{ inputIds: [3, 4, 5], labels }])))));
+  const [loss] = tidy(() => noGrad(() => numbers(model.loss(seq2seqBatch([{ inputIds: [3, 4, 5], labels }])))));
   expect(loss).toBeGreaterThan(Math.log(200) - 1);
   expect(loss).toBeLessThan(Math.log(200) + 2);
   model.dispose();
