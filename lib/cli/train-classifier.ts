@@ -29,7 +29,11 @@ export function trainClassifierCommand(): Command {
     .option('--template <text>', 'with --infilling: text with {mask}, {0} and {1} (default: that of the task)')
     .option('--words <words>', 'with --infilling: a word for every class (default: those of the task)', words)
     .option('--tokenizer <dir>', 'folder of a tokenizer (default: that of the model)')
-    .option('--max-length <n>', 'tokens of an example, which is cut to them (default: 256)', number);
+    .option(
+      '--max-length <n>',
+      'tokens of an example, which is cut to them (default: 256, at most what the model reads)',
+      number,
+    );
   return withCommonOptions(command, 'classifier', 'examples')
     .addHelpText(
       'after',

@@ -1,6 +1,6 @@
 // The folder of a fine-tuned model: what Python's transformers loads, with the statement, the settings and the metrics beside it.
 
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { raise } from '../../errors';
@@ -59,10 +59,4 @@ export async function readSettings(folder: string, tasks: readonly string[]): Pr
   if (!existsSync(join(folder, RUN_FILES.weights)))
     return raise('ERR_RUN_FOLDER', `${folder}: has no ${RUN_FILES.weights}: its run never finished.`);
   return value as TrainingSettings;
-}
-
-/** privacy.json as it stands there; null where there is none. */
-export function statementOf(folder: string): { readonly text?: string } | null {
-  const path = join(folder, RUN_FILES.privacy);
-  return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as { text?: string }) : null;
 }

@@ -4,7 +4,7 @@ export { canResume } from '../run/keeping';
 export type { ClassifierOptions } from './classifier';
 export { evaluateFineTuned } from './evaluate';
 export type { Metrics } from './exam';
-export { isFineTuned, statementOf } from './folder';
+export { isFineTuned } from './folder';
 export type { ImageOptions } from './images';
 export { TASKS } from './job';
 export type { LanguageModelOptions } from './lm';

@@ -132,8 +132,8 @@ export function resolveCommon(name: string, options: CommonOptions, defaults: Ta
   check.positive(name, { epochs });
   if (batchSize !== undefined) check.integer(name, { batchSize }, 1);
   check.positive(name, { learningRate });
-  check.notNegative(name, { warmup });
-  check.between(name, { warmup }, -1, 1);
+  if (!(warmup >= 0 && warmup < 1))
+    raise('ERR_INVALID_ARGUMENT', `${name}: warmup must be a share of the steps, from 0 to below 1, got ${warmup}.`);
   check.notNegative(name, { weightDecay });
   check.positive(name, { maxGradNorm });
   check.oneOf(name, { clip }, Object.keys(CLIPS) as (keyof typeof CLIPS)[]);

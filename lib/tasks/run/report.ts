@@ -20,6 +20,8 @@ const NOTE =
  */
 export async function writeReport(folder: string, title: string): Promise<string> {
   const { text } = await readJson(folder, RUN_FILES.privacy);
+  if (typeof text !== 'string')
+    return raise('ERR_RUN_FOLDER', `${join(folder, RUN_FILES.privacy)}: is no privacy statement: it has no text.`);
   const metrics = join(folder, RUN_FILES.metrics);
   if (!existsSync(metrics)) raise('ERR_RUN_FOLDER', `${metrics}: is missing; there is nothing to report.`);
   const rows = heldOut(metrics);
@@ -34,7 +36,7 @@ export async function writeReport(folder: string, title: string): Promise<string
       'Each point: about a hundredth of the steps.',
     ),
     heading(2, 'Privacy'),
-    paragraph(String(text)),
+    paragraph(text),
   ];
   const path = join(folder, RUN_FILES.report);
   await replaceFile(path, page(title, body));

@@ -54,6 +54,8 @@ const refusals: readonly Refusal[] = [
     /nowhere/,
   ],
   ['a folder without test images', 'images', { data: `${photos}/train` }, 'ERR_INVALID_ARGUMENT', /--test/],
+  ['a rate that rises to the end', 'lm', { data: input, warmup: 1 }, 'ERR_INVALID_ARGUMENT', /from 0 to below 1/],
+  ['a rate that rises for less than no time', 'lm', { data: input, warmup: -0.1 }, 'ERR_INVALID_ARGUMENT', /warmup/],
   ['an empty text', 'lm', { data: file('empty.txt', ' \n') }, 'ERR_DATA_FORMAT', /empty\.txt/],
   [
     'a text shorter than a block',

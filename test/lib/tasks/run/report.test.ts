@@ -37,6 +37,12 @@ test('a run that has not ended says so, and a folder that is none is refused', a
   expect(html(out)).toContain('the run has not ended');
   rmSync(join(out, 'metrics.jsonl'));
   await expect(writeReport(out, 'x')).rejects.toMatchObject({ code: 'ERR_RUN_FOLDER' });
-  writeFileSync(join(out, 'privacy.json'), '{');
-  await expect(writeReport(out, 'x')).rejects.toMatchObject({ code: 'ERR_RUN_FOLDER' });
+  writeFileSync(join(out, 'metrics.jsonl'), '');
+  for (const damaged of ['{', '{}']) {
+    writeFileSync(join(out, 'privacy.json'), damaged);
+    await expect(writeReport(out, 'x')).rejects.toMatchObject({
+      code: 'ERR_RUN_FOLDER',
+      message: expect.stringContaining('privacy.json') as string,
+    });
+  }
 });
