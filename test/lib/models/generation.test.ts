@@ -11,6 +11,7 @@ import { drawToken } from '../../../lib/models/generation/scores';
 import { noGrad, setNumThreads, tidy } from '../../../lib/tensor';
 import { settledMemory } from '../../fixtures/collect';
 import { expectedOf, folderOf, LANGUAGE_MODELS } from './pretrained/fixtures';
+import { paddedPrompts } from './prompts';
 
 // Models this small lose more to waiting for a second thread than they gain.
 beforeAll(() => setNumThreads(1));
@@ -34,21 +35,8 @@ describe.each(LANGUAGE_MODELS)('%s', (name) => {
   });
 
   test('padding changes nothing, on whatever side it stands', () => {
-    const width = Math.max(...prompts.map(({ length }) => length));
-    for (const side of ['left', 'right']) {
-      const pad = (tokens: readonly number[], filler: number): number[] => {
-        const gap = Array.from({ length: width - tokens.length }, () => filler);
-        return side === 'left' ? [...gap, ...tokens] : [...tokens, ...gap];
-      };
-      const padded = prompts.map((tokens) => ({
-        inputIds: pad(tokens, 5),
-        attentionMask: pad(
-          tokens.map(() => 1),
-          0,
-        ),
-      }));
-      expect(generate(model, padded, limits)).toEqual(greedy);
-    }
+    for (const side of ['left', 'right'] as const)
+      expect(generate(model, paddedPrompts(prompts, side), limits)).toEqual(greedy);
   });
 
   test.each(beams)('beam search gives the tokens of transformers: $options', ({ options, tokens }) => {

@@ -12,6 +12,7 @@ import { settledMemory } from '../../fixtures/collect';
 import { thrown } from '../data/support';
 import { folderOf } from './pretrained/fixtures';
 import { expectedPairsOf, PAIR_MODELS } from './pretrained/seq2seq-cases';
+import { paddedPrompts } from './prompts';
 
 beforeAll(() => setNumThreads(1));
 
@@ -43,21 +44,8 @@ describe.each(PAIR_MODELS)('%s', (name) => {
   });
 
   test('padding changes nothing, on whatever side it stands', () => {
-    const width = Math.max(...prompts.map(({ length }) => length));
-    for (const side of ['left', 'right']) {
-      const pad = (tokens: readonly number[], filler: number): number[] => {
-        const gap = Array.from({ length: width - tokens.length }, () => filler);
-        return side === 'left' ? [...gap, ...tokens] : [...tokens, ...gap];
-      };
-      const padded = prompts.map((tokens) => ({
-        inputIds: pad(tokens, 5),
-        attentionMask: pad(
-          tokens.map(() => 1),
-          0,
-        ),
-      }));
-      expect(generate(model, padded, limits)).toEqual(greedy);
-    }
+    for (const side of ['left', 'right'] as const)
+      expect(generate(model, paddedPrompts(prompts, side), limits)).toEqual(greedy);
   });
 
   test.each(modes)('the tokens are those of transformers: $options', ({ options, tokens }) => {
