@@ -1,108 +1,104 @@
-// A real pretrained model: converted from llama2.c's layout, it tells its documented story token by token.
+// A real pretrained model: converted from llama2.c's files, it reads text as llama2.c does, and tells its documented story.
 
+import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { tokenBatch } from '../../../../lib/data';
-import { fromPretrained, generate, saveWeights } from '../../../../lib/models';
-import { fromTypedArray, noGrad, setNumThreads, type Tensor, tidy } from '../../../../lib/tensor';
+import { e2e, tokenBatch, tokenizer } from '../../../../lib/data';
+import { fromPretrained } from '../../../../lib/models';
+import { write } from '../../../../lib/tasks';
+import { noGrad, setNumThreads, tidy } from '../../../../lib/tensor';
 
-const SOURCE = join(__dirname, '../../../../../shared/data/stories260k');
+const SHARED = join(__dirname, '../../../../../shared/data');
+const [MODEL, PIECES] = ['stories260K.bin', 'tok512.bin'].map((name) => join(SHARED, 'stories260k', name));
+const CONVERTER = join(__dirname, '../../../../scripts/convert-llama2c.mjs');
 const STORY =
   'Once upon a time, there was a little girl named Lily. She loved to play outside in the park. One day, she saw a big, red ball.';
-const BEGIN = 1;
+const [BEGIN, BYTES] = [1, 3];
 
-/** Names and shapes as Hugging Face has them; llama2.c stores all layers of a kind together, and its rotary pairs side by side. */
-async function convert(folder: string): Promise<void> {
-  const file = readFileSync(join(SOURCE, 'stories260K.bin'));
-  const [dim, inner, layers, heads, keyHeads, vocabulary, length] = Array.from({ length: 7 }, (_, k) =>
-    file.readInt32LE(4 * k),
-  ) as [number, number, number, number, number, number, number];
-  let at = 28;
-  const take = (...shape: number[]): Tensor => {
-    const count = shape.reduce((a, b) => a * b, 1);
-    const values = Float32Array.from({ length: count }, (_, k) => file.readFloatLE(at + 4 * k));
-    at += 4 * count;
-    return fromTypedArray(values, shape);
-  };
-  const keys = (dim / heads) * keyHeads;
-  const halves = (weight: Tensor, count: number): Tensor =>
-    weight.view([count, -1, 2, dim]).transpose(1, 2).reshape([-1, dim]);
-  const tensors = new Map<string, Tensor>([['model.embed_tokens.weight', take(vocabulary, dim)]]);
-  const each = (name: string, shape: number[], change = (weight: Tensor) => weight): void => {
-    for (let layer = 0; layer < layers; layer++)
-      tensors.set(`model.layers.${layer}.${name}.weight`, change(take(...shape)));
-  };
-  each('input_layernorm', [dim]);
-  each('self_attn.q_proj', [dim, dim], (weight) => halves(weight, heads));
-  each('self_attn.k_proj', [keys, dim], (weight) => halves(weight, keyHeads));
-  each('self_attn.v_proj', [keys, dim]);
-  each('self_attn.o_proj', [dim, dim]);
-  each('post_attention_layernorm', [dim]);
-  each('mlp.gate_proj', [inner, dim]);
-  each('mlp.down_proj', [dim, inner]);
-  each('mlp.up_proj', [inner, dim]);
-  tensors.set('model.norm.weight', take(dim));
-  at += 4 * length * (dim / heads); // tables of the rotary angles
-  expect(at).toBe(file.length);
-  const config = {
-    model_type: 'llama',
-    vocab_size: vocabulary,
-    hidden_size: dim,
-    intermediate_size: inner,
-    num_hidden_layers: layers,
-    num_attention_heads: heads,
-    num_key_value_heads: keyHeads,
-    max_position_embeddings: length,
-    rms_norm_eps: 1e-5,
-    tie_word_embeddings: true,
-    bos_token_id: BEGIN,
-    eos_token_id: 2,
-  };
-  await saveWeights(join(folder, 'model.safetensors'), tensors);
-  await writeFile(join(folder, 'config.json'), JSON.stringify(config));
-}
-
-/** The pieces of llama2.c's tokenizer file: a score, a length and the bytes of each. */
-function pieces(): string[] {
-  const file = readFileSync(join(SOURCE, 'tok512.bin'));
-  const found: string[] = [];
+/** llama2.c's encoder, as its `encode` has it: characters or their bytes, then the best union of neighbours until there is none. */
+function llama2cEncoder(path: string): (text: string) => number[] {
+  const file = readFileSync(path);
+  const [ids, scores] = [new Map<string, number>(), [] as number[]];
   for (let at = 4; at < file.length;) {
     const length = file.readInt32LE(at + 4);
-    found.push(file.toString('utf8', at + 8, at + 8 + length));
+    ids.set(file.toString('latin1', at + 8, at + 8 + length), scores.length);
+    scores.push(file.readFloatLE(at));
     at += 8 + length;
   }
-  return found;
+  const spelled = [...ids.keys()];
+  const latin1 = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');
+  return (text) => {
+    const tokens = Array.from(` ${text}`).flatMap((character) => {
+      const bytes = latin1(character);
+      return ids.get(bytes) ?? Array.from(bytes, (byte) => byte.charCodeAt(0) + BYTES);
+    });
+    for (;;) {
+      let [best, place] = [-Infinity, -1];
+      for (let k = 0; k + 1 < tokens.length; k++) {
+        const union = ids.get(spelled[tokens[k]!]! + spelled[tokens[k + 1]!]!);
+        if (union !== undefined && scores[union]! > best) [best, place] = [scores[union]!, k];
+      }
+      if (place < 0) return tokens;
+      tokens.splice(place, 2, ids.get(spelled[tokens[place]!]! + spelled[tokens[place + 1]!]!)!);
+    }
+  };
 }
 
-// A model this small loses more to waiting for a second thread than it gains.
-beforeAll(() => setNumThreads(1));
+let folder: string;
+const convert = (model: string, pieces: string): string =>
+  execFileSync(process.execPath, [CONVERTER, model, pieces, folder], { encoding: 'utf8', stdio: 'pipe' });
 
-const present = existsSync(SOURCE);
-if (!present) console.warn(`Skipped, 0 of 1 cases ran: ${SOURCE} is absent.`);
+const present = existsSync(MODEL!);
+if (!present) console.warn(`Skipped, 0 of 3 cases ran: ${SHARED}/stories260k is absent.`);
+const law = present ? test : test.skip;
 
-(present ? test : test.skip)(
-  'the model of 260,032 parameters tells its documented story, and finds it likely',
-  async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'phantomgrad-'));
-    try {
-      await convert(folder);
-      const model = (await fromPretrained(folder, { task: 'causal-lm' })).eval();
-      expect(model.parameters().reduce((sum, { numel }) => sum + numel, 0)).toBe(260_032);
-      const [story] = generate(model, [[BEGIN]], { maxNewTokens: 60 });
-      const table = pieces();
-      const text = story!.map((token) => table[token]).join('');
-      expect(text.trimStart().slice(0, STORY.length)).toBe(STORY);
+beforeAll(async () => {
+  setNumThreads(1); // a model this small loses more to waiting for a second thread than it gains
+  folder = await mkdtemp(join(tmpdir(), 'phantomgrad-'));
+  if (present) convert(MODEL!, PIECES!);
+});
+afterAll(() => rm(folder, { recursive: true }));
 
-      const inputIds = [BEGIN, ...story!];
-      const batch = tokenBatch([{ inputIds, labels: inputIds }]);
-      const perToken = tidy(() => noGrad(() => model.loss(batch).item()));
-      expect(perToken).toBeLessThan(1); // a guess among 512 pieces costs log 512 = 6.2
-      model.dispose();
-    } finally {
-      await rm(folder, { recursive: true });
-    }
-  },
-);
+law('the model of 260,032 parameters tells its documented story, and finds it likely', async () => {
+  const [written] = await write(folder, ['Once upon a time'], { maxNewTokens: 60 });
+  expect(`Once upon a time${written!.text}`.slice(0, STORY.length)).toBe(STORY);
+
+  const model = (await fromPretrained(folder, { task: 'causal-lm' })).eval();
+  expect(model.parameters().reduce((sum, { numel }) => sum + numel, 0)).toBe(260_032);
+  const words = await tokenizer(folder, { vocabularySize: model.backbone.vocabulary });
+  const inputIds = words.encode(STORY);
+  const perToken = tidy(() => noGrad(() => model.loss(tokenBatch([{ inputIds, labels: inputIds }])).item()));
+  expect(perToken).toBeLessThan(1); // a guess among 512 pieces costs log 512 = 6.2
+  model.dispose();
+});
+
+law('the converted tokenizer gives the ids of llama2.c for sentences about restaurants, and for odd ones', async () => {
+  const encode = llama2cEncoder(PIECES!);
+  const words = await tokenizer(folder);
+  const odd = [
+    'a',
+    ' a',
+    '  two  spaces ',
+    'line\nbreak\ttab',
+    'Zürich, 東京 🙂',
+    '£20-25; «é»',
+    '<0x41>',
+    'ﬁ \u00a0x',
+  ];
+  const sentences = (await e2e(join(SHARED, 'e2e/devset.csv.gz'))).slice(0, 400).map(({ reference }) => reference);
+  expect(sentences).toHaveLength(400);
+  for (const text of [...odd, STORY, ...sentences]) {
+    const ids = Array.from(words.encode(text));
+    expect([text, ...ids]).toEqual([text, BEGIN, ...encode(text)]);
+    expect(words.decode(ids)).toBe(text);
+  }
+});
+
+law('files that are cut short, swapped or of different models are refused, and say so', () => {
+  expect(() => convert(PIECES!, MODEL!)).toThrow(/not the header of a llama2.c model/);
+  expect(() => convert(MODEL!, MODEL!)).toThrow(/not a tokenizer of llama2.c|is cut off/);
+  expect(() => convert(MODEL!, join(folder, 'absent'))).toThrow(/ENOENT/);
+});
