@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { raise } from '../../errors';
 import { replaceFile } from '../../files';
 import type { Json } from '../../models/pretrained/config';
+import type { PrivacyStatement } from '../../privacy';
 import { VERSION } from '../../version';
 import { readJson, RUN_FILES } from '../run/folder';
 import type { Job } from './job';
@@ -30,19 +31,19 @@ export function isFineTuned(folder: string): boolean {
 }
 
 /**
- * Writes statement, settings, tokenizer and model. The weights come last: a folder with weights always has the statement that belongs to
+ * Writes statement, settings, tokenizer and model, with README.md that repeats the statement. The weights come last: a folder with weights always has the statement that belongs to
  * them, whatever ends the process in between.
  */
-export async function writeModel(folder: string, job: Job, privacy: object): Promise<void> {
+export async function writeModel(folder: string, job: Job, statement: PrivacyStatement): Promise<void> {
   const { material, model, options, sampler, steps, task } = job;
   const { epochs, learningRate, warmup, weightDecay, trains, seed } = options;
   const training = { epochs, steps, batchSize: sampler.batchSize, learningRate, warmup, weightDecay, trains, seed };
   const settings: TrainingSettings = { phantomgrad: VERSION, task: task.name, settings: material.settings, training };
   const json = (value: object): string => `${JSON.stringify(value, null, 2)}\n`;
-  await replaceFile(join(folder, RUN_FILES.privacy), json(privacy));
+  await replaceFile(join(folder, RUN_FILES.privacy), json(statement));
   await replaceFile(join(folder, SETTINGS_FILE), json(settings));
   if (material.tokenizer !== null) await copyTokenizer(material.tokenizer, folder);
-  await model.savePretrained(folder);
+  await model.savePretrained(folder, { card: { statement } });
 }
 
 /** @throws ERR_RUN_FOLDER for a folder without training.json, or one that is malformed or unfinished. */

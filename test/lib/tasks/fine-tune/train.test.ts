@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 
 import { fromConfig, loadWeights } from '../../../../lib/models';
+import type { PrivacyStatement } from '../../../../lib/privacy';
 import {
   evaluateFineTuned,
   fineTune,
@@ -36,7 +37,9 @@ type Case = {
   ];
 }[FineTuneTask];
 
-const MODEL = ['config.json', 'metrics.jsonl', 'model.safetensors', 'privacy.json', 'report.html', 'training.json'];
+const MODEL = [
+  ...['README.md', 'config.json', 'metrics.jsonl', 'model.safetensors', 'privacy.json', 'report.html', 'training.json'],
+];
 
 const cases: readonly Case[] = [
   [
@@ -100,6 +103,14 @@ describe.each(cases)('train %s', (task, options, metrics, rows) => {
       expect.arrayContaining(['records', 'plan', 'step', 'measuring', 'saved']),
     );
     expect(readFileSync(path(`out-${task}`, 'report.html'), 'utf8')).toContain(report.statement.text.slice(0, 20));
+  });
+
+  test('README.md repeats the promise, and nothing that was measured', () => {
+    const card = readFileSync(path(`out-${task}`, 'README.md'), 'utf8');
+    const { text: promise, unit, notCovered } = json(out, 'privacy.json') as unknown as PrivacyStatement;
+    for (const said of [promise, unit, ...notCovered]) expect(card).toContain(said);
+    expect(card).toMatch(/^---\nlibrary_name: "transformers"\n/);
+    expect(card).not.toContain('## Results');
   });
 
   test('measured again from its folder it is what it was', async () => {
