@@ -1,4 +1,5 @@
 // npm run bench: what privacy costs. Private against plain with the same kernels, and against PyTorch eager where Python has it.
+//   gpt2 bert    GPT-2 small and RoBERTa-base through lib/models, beside Python's transformers (--quick: narrow ones)
 //   noise        what noise costs instead: Adam with and without it, and its share of a step (--quick, --json)
 //   re-attention what Re-Attention costs: private steps with and without it, in turn (--quick, --json, --steps k)
 //   --quick      one small batch, few steps        --json      one JSON object on the last line of standard output
@@ -10,6 +11,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
+import { benchFamilies, families } from './bench/families.mjs';
 import { isLanguageModel, lengthsOf, shapes } from './bench/shapes.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -29,12 +31,14 @@ const parts = {
   noise: async () => (await import('./bench/noise.mjs')).benchNoise(values),
   're-attention': async () => (await import('./bench/re-attention.mjs')).benchReAttention(values),
 };
-for (const name of positionals) {
-  if (!Object.hasOwn(parts, name))
-    throw new Error(`bench: there is no part ${name}; known are ${Object.keys(parts).join(', ')}.`);
-}
+const known = [...Object.keys(families), ...Object.keys(parts)];
+const stranger = positionals.find((name) => !known.includes(name));
+if (stranger !== undefined) throw new Error(`bench: there is no part ${stranger}; known are ${known.join(', ')}.`);
 if (positionals.length > 0) {
-  for (const name of positionals) await parts[name]();
+  if (values.shape !== undefined) throw new Error('bench: --shape belongs to the bench without parts.');
+  const named = positionals.filter((name) => Object.hasOwn(families, name));
+  if (named.length > 0) benchFamilies(named, values);
+  for (const name of positionals) await parts[name]?.();
   process.exit();
 }
 const steps = Number(values.steps ?? (values.quick ? 2 : 5));
