@@ -142,8 +142,8 @@ describe('every format gives the same sequences', () => {
 describe('malformed data names file, line, what was expected and what was found', () => {
   const good = '1::2::3::4\n';
   const cases: [name: string, content: Content, line: number | undefined, expected: RegExp, found: RegExp][] = [
-    ['empty.dat', '', undefined, /expected data/, /empty/],
-    ['empty.gz', gzipSync(''), undefined, /expected data/, /empty/],
+    ['empty.dat', '', undefined, /^data$/, /empty/],
+    ['empty.gz', gzipSync(''), undefined, /^data$/, /empty/],
     ['blank.dat', '\n \n', undefined, /interactions/, /blank/],
     ['fields.dat', `${good}1::2::3\n`, 2, /4 fields/, /3: "1::2::3"/],
     ['id.dat', `${good}\n::2::3::4\n`, 3, /user id/, /empty field/],
