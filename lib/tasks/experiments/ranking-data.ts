@@ -1,12 +1,12 @@
 // The histories that an experiment's cells train on, and what results.json says of them.
 
-import { raise } from '../../errors';
 import { VERSION } from '../../version';
 import type { RecommenderOptions } from '../recommender';
 import { loadHistories } from '../recommender/data';
 import { resolveOptions } from '../recommender/options';
 import type { ExperimentControl } from './cells';
 import { QUICK, type RankingExperiment } from './definitions';
+import { sourceOf } from './figures/source';
 import type { ResultsHead } from './results';
 
 export interface RankingData {
@@ -24,18 +24,10 @@ export interface RankingData {
 export async function rankingData(
   name: string,
   settings: RankingExperiment,
-  { data, quick = false }: Pick<ExperimentControl, 'data' | 'quick'>,
+  control: Pick<ExperimentControl, 'data' | 'quick'>,
 ): Promise<RankingData> {
-  if (quick && data !== undefined) {
-    raise('ERR_INVALID_ARGUMENT', `experiment ${name}: a quick run takes made-up histories, not --data.`);
-  }
-  if (!quick && data === undefined) {
-    raise(
-      'ERR_INVALID_ARGUMENT',
-      `experiment ${name}: needs ${settings.data.name}; name its file with --data, or try --quick on made-up histories.`,
-    );
-  }
-  const file = data === undefined ? {} : { data };
+  const { quick = false } = control;
+  const file = sourceOf(name, control, { madeUp: 'quick only', needs: settings.data.name });
   const shared = quick ? QUICK : settings.options;
   const { interactions, source } = await loadHistories(resolveOptions({ ...shared, ...file }));
   const { users, itemCount: items } = interactions;

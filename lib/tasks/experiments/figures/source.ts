@@ -5,18 +5,22 @@ import type { ExperimentControl } from '../cells';
 
 /**
  * @param madeUp  `without data`: made-up histories where no file is named. `quick only`: a full run needs a file.
+ * @param needs  What the file must hold, for the message.
  * @throws ERR_INVALID_ARGUMENT for data in a quick run, or none in a full one.
  */
 export function sourceOf(
   name: string,
   { data, quick = false }: Pick<ExperimentControl, 'data' | 'quick'>,
-  { madeUp }: { readonly madeUp: 'without data' | 'quick only' },
+  { madeUp, needs = 'data' }: { readonly madeUp: 'without data' | 'quick only'; readonly needs?: string },
 ): { readonly data?: string } {
   if (quick && data !== undefined) {
     raise('ERR_INVALID_ARGUMENT', `experiment ${name}: a quick run takes made-up histories, not --data.`);
   }
   if (!quick && data === undefined && madeUp === 'quick only') {
-    raise('ERR_INVALID_ARGUMENT', `experiment ${name}: name a file with --data, or try --quick on made-up histories.`);
+    raise(
+      'ERR_INVALID_ARGUMENT',
+      `experiment ${name}: needs ${needs}; name its file with --data, or try --quick on made-up histories.`,
+    );
   }
   return data === undefined ? {} : { data };
 }
