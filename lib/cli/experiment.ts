@@ -1,11 +1,11 @@
-// `phantomgrad experiment NAME`: the paper's tables, ours beside theirs.
+// `phantomgrad experiment NAME`: the paper's tables and figures, ours beside theirs.
 
 import { join } from 'node:path';
 
 import { Command } from 'commander';
 
 import { raise } from '../errors';
-import { EXPERIMENT_NAMES, type ExperimentControl, ROW_IDS, runExperiment } from '../tasks/experiments';
+import { EXPERIMENT_NAMES, type ExperimentControl, IDEA_ROWS, runExperiment, TABLE_ROWS } from '../tasks/experiments';
 import type { RunEvent } from '../tasks/recommender';
 import { interruptible } from './interrupt';
 import { ProgressPrinter } from './progress';
@@ -20,21 +20,27 @@ interface Flags {
   readonly seeds?: number;
   readonly rows?: readonly string[];
   readonly epsilons?: readonly number[];
+  readonly jobs?: number;
+  readonly device?: string;
   readonly resume?: boolean;
   readonly json?: boolean;
 }
 
+const ROW_IDS = [...new Set([...TABLE_ROWS, ...IDEA_ROWS].map(({ id }) => id))];
+
 export function experimentCommand(): Command {
   return new Command('experiment')
-    .description('run an experiment of the paper: a table, a figure, the language model')
+    .description('run an experiment: a table or figure of the paper, its language model, or what our ideas add')
     .argument('<name>', EXPERIMENT_NAMES.join(', '))
     .option('--quick', 'tiny runs on made-up data: does everything work?')
-    .option('--small', 'tinyshakespeare: a variant for CPUs')
+    .option('--small', 'tinyshakespeare, ideas: a variant for CPUs')
     .option('--data <file>', 'MovieLens-1M or Amazon Games for tables and figures, a text for tinyshakespeare')
     .option('--out <dir>', 'folder for results.json and report.html (default: runs/<name>-<time>)')
     .option('--seeds <n>', 'runs of every cell (default: 5 for tables, else 1; quick: 1)', number)
-    .option('--rows <ids>', `tables: only these, by comma: ${ROW_IDS.join(', ')}`, list)
+    .option('--rows <ids>', `tables and ideas: only these, by comma: ${ROW_IDS.join(', ')}`, list)
     .option('--epsilons <list>', 'tables: only these budgets, by comma', numbers)
+    .option('--jobs <n>', 'cells that run side by side, each with its share of the cores (default: 1)', number)
+    .option('--device <name>', 'where models are trained: cpu, cuda or cuda:N (default: cpu)')
     .option('--resume', 'go on in --out: with the interrupted cell, then with those that are missing')
     .option('--json', 'last line on standard output: one JSON object')
     .addHelpText(
@@ -46,6 +52,7 @@ Examples:
   $ phantomgrad experiment paper-table-2 --data ratings.dat --out table-2
   $ phantomgrad experiment paper-table-2 --data ratings.dat --out table-2 --resume
   $ phantomgrad experiment paper-table-2 --data ratings.dat --rows vanilla,reAttention --epsilons 8 --seeds 3
+  $ phantomgrad experiment ideas --small --data ratings.dat --jobs 2
   $ phantomgrad experiment paper-fig-8 --data ratings.dat
   $ phantomgrad experiment tinyshakespeare --small --data input.txt
 
@@ -92,13 +99,13 @@ function epsilonLeavesOut(notCovered: readonly string[]): string {
 // Every cell has the same data and warnings: said once.
 function showing(progress: ProgressPrinter): Pick<ExperimentControl, 'onEvent' | 'onCell'> {
   const said = new Set<string>();
-  const onEvent = (event: RunEvent): void => {
+  const onEvent = (event: RunEvent, cell?: string): void => {
     if (event.kind === 'data' || event.kind === 'warning') {
       const text = JSON.stringify(event);
       if (said.has(text)) return;
       said.add(text);
-    }
-    progress.show(event);
+      progress.show(event);
+    } else progress.show(event, cell);
   };
   return { onEvent, onCell: (text) => progress.note(text) };
 }

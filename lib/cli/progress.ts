@@ -12,29 +12,32 @@ const count = (value: number): string => whole.format(value);
 export class ProgressPrinter {
   #lastPrinted = 0;
   #lineOpen = false;
-  #first: Pick<StepEvent, 'role' | 'step' | 'seconds'> | null = null; // that was seen of its model
+  readonly #first = new Map<string, Pick<StepEvent, 'role' | 'step' | 'seconds'>>(); // that was seen of each run's model
 
   constructor(private readonly stream: NodeJS.WriteStream = process.stderr) {}
 
-  readonly show = (event: RunEvent): void => {
+  /** @param run  Its title, where several are under way. */
+  readonly show = (event: RunEvent, run = ''): void => {
+    const whose = run === '' ? '' : `${run}: `;
     if (event.kind === 'step') {
       // The first step also checks that samples do not mix: it says nothing about the time of the others.
-      if (this.#first?.role !== event.role) this.#first = event;
-      const { step } = this.#first;
+      if (this.#first.get(run)?.role !== event.role) this.#first.set(run, event);
+      const first = this.#first.get(run) as StepEvent;
+      const { step } = first;
       this.#passing(
-        stepLine(event, this.#first),
+        whose + stepLine(event, first),
         event.step === step || event.step === event.steps,
         event.step === step && step < event.steps,
       );
     } else if (event.kind === 'evaluation') {
       this.#passing(
-        `Ranking all items, ${event.name}: ${count(event.done)} of ${count(event.users)} users`,
+        `${whose}Ranking all items, ${event.name}: ${count(event.done)} of ${count(event.users)} users`,
         event.done === event.users,
       );
     } else if (event.kind === 'measuring') {
-      this.#passing(`${event.what}: ${count(event.done)} of ${count(event.of)}`, event.done === event.of);
+      this.#passing(`${whose}${event.what}: ${count(event.done)} of ${count(event.of)}`, event.done === event.of);
     } else {
-      this.note(noteOf(event));
+      this.note(whose + noteOf(event));
     }
   };
 

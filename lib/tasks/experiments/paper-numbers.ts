@@ -7,7 +7,7 @@ export interface PaperCell {
 }
 
 /** By row, then for ε = 5, 8, 10. */
-export type PaperTable = Readonly<Record<'gru' | 'lstm' | 'untied' | 'vanilla' | 'reAttention', readonly PaperCell[]>>;
+export type PaperTable = Readonly<Record<string, readonly PaperCell[]>>;
 
 const cells = (...rows: readonly (readonly [number, number, number, number])[]): PaperCell[] =>
   rows.map(([ndcg, ndcgSpread, hit, hitSpread]) => ({ ndcg: [ndcg, ndcgSpread], hit: [hit, hitSpread] }));

@@ -11,7 +11,7 @@ import type { ResultsHead } from './results';
 
 export interface RankingData {
   readonly head: ResultsHead;
-  /** Of every cell: those of the head, and the file. */
+  /** Of every cell: those of the head, the file, and the device. */
   readonly options: RecommenderOptions;
 }
 
@@ -24,16 +24,16 @@ export interface RankingData {
 export async function rankingData(
   name: string,
   settings: RankingExperiment,
-  control: Pick<ExperimentControl, 'data' | 'quick'>,
+  control: Pick<ExperimentControl, 'data' | 'quick' | 'small' | 'device'>,
 ): Promise<RankingData> {
-  const { quick = false } = control;
+  const { quick = false, small = false, device } = control;
   const file = sourceOf(name, control, { madeUp: 'quick only', needs: settings.data.name });
-  const shared = quick ? QUICK : settings.options;
+  const shared = quick ? QUICK : { ...settings.options, ...(small && settings.small) };
   const { interactions, source } = await loadHistories(resolveOptions({ ...shared, ...file }));
   const { users, itemCount: items } = interactions;
   const { actions } = interactions.split().train;
   const options = { ...shared, delta: 1 / users };
   const title = source.kind === 'file' ? source.name : 'made-up histories';
   const head = { experiment: name, quick, phantomgrad: VERSION, data: { name: title, users, items, actions }, options };
-  return { head, options: { ...options, ...file } };
+  return { head, options: { ...options, ...file, ...(device !== undefined && { device }) } };
 }

@@ -2,7 +2,7 @@
 
 import { figure, heading, list, page, paragraph, table } from '../../report/html';
 import { lineChart } from '../../report/line-chart';
-import { DEPARTURES, EPSILONS, NOT_COVERED, QUICK_REMARK, type RankingExperiment, ROWS } from './definitions';
+import { DEPARTURES, NOT_COVERED, QUICK_REMARK, type RankingExperiment } from './definitions';
 import type { Results } from './results';
 import { dataRemark, gainLines, HEADER, settingsLine, summarise, texts } from './summary';
 
@@ -18,13 +18,13 @@ export function rankingReport(experiment: RankingExperiment, results: Results): 
     ...(results.quick ? [paragraph(QUICK_REMARK)] : []),
     ...(remark === null ? [] : [paragraph(remark)]),
     table(HEADER, rows.map(texts)),
-    ...(results.cells.length === 0 ? [paragraph(none)] : gainLines(results).map(paragraph)),
+    ...(results.cells.length === 0 ? [paragraph(none)] : gainLines(experiment, results).map(paragraph)),
     ...yardsticks(results),
     heading(2, 'Settings'),
     paragraph(`${settingsLine(results)}. phantomgrad ${results.phantomgrad}.`),
     heading(2, 'Learning curves'),
     paragraph('Training loss of the first seed. Computed from private data without noise.'),
-    ...EPSILONS.map((epsilon) => figure(curves(results, epsilon), `epsilon ${epsilon}`)),
+    ...experiment.epsilons.map((epsilon) => figure(curves(experiment, results, epsilon), `epsilon ${epsilon}`)),
     heading(2, 'What epsilon does not cover'),
     list(NOT_COVERED),
     heading(2, 'Where this is not the paper'),
@@ -32,8 +32,8 @@ export function rankingReport(experiment: RankingExperiment, results: Results): 
   ]);
 }
 
-function curves({ cells }: Results, epsilon: number): string {
-  const series = ROWS.flatMap(({ id, name }) => {
+function curves({ rows }: RankingExperiment, { cells }: Results, epsilon: number): string {
+  const series = rows.flatMap(({ id, name }) => {
     const own = cells.filter((cell) => cell.row === id && cell.epsilon === epsilon);
     const [first] = own.sort((a, b) => a.seed - b.seed);
     return first === undefined ? [] : [{ name, points: first.losses }];

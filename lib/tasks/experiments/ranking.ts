@@ -4,11 +4,12 @@ import * as check from '../../check';
 import { raise } from '../../errors';
 import type { RecommenderOptions } from '../recommender';
 import { type ExperimentControl, type PlannedCell, runCells } from './cells';
-import { EPSILONS, type RankingExperiment, ROW_IDS, type RowId, ROWS } from './definitions';
+import type { RankingExperiment } from './definitions';
 import { rankingData } from './ranking-data';
 import { rankingReport } from './ranking-report';
 import { trainCell } from './recommender-cell';
 import type { Cell, CellId, Results } from './results';
+import type { ExperimentRow } from './rows';
 import { ResultsStore } from './store';
 
 export interface RankingOutcome {
@@ -26,15 +27,18 @@ export async function runRankingExperiment(
   experiment: RankingExperiment,
   control: ExperimentControl,
 ): Promise<RankingOutcome> {
-  const { quick = false, out, seeds = quick ? 1 : 5, resume = false } = control;
+  const { quick = false, out, seeds = quick ? 1 : experiment.seeds, resume = false } = control;
   check.integer('experiment', { seeds }, 1);
-  const rows = chosen('row', control.rows, ROW_IDS);
-  const epsilons = chosen('epsilon', control.epsilons, EPSILONS);
+  const ids = experiment.rows.map(({ id }) => id);
+  const rows = chosen('row', control.rows, ids).map((id) => experiment.rows[ids.indexOf(id)] as ExperimentRow);
+  const epsilons = chosen('epsilon', control.epsilons, experiment.epsilons);
   const { head, options } = await rankingData(experiment.name, experiment, control);
   const empty: Results = { ...head, yardsticks: {}, cells: [] };
   const store = await ResultsStore.open(out, empty, ['data', 'options'], resume);
   // All rows get their first seed before any gets its second: an experiment that is stopped has a table.
-  const plan = cellsOf(rows, epsilons, seeds).map((id) => plannedCell(id, options, control));
+  const plan = Array.from({ length: seeds }, (_, seed) =>
+    epsilons.flatMap((epsilon) => rows.map((row) => plannedCell(row, { epsilon, seed }, options, control))),
+  ).flat();
   const interrupted = await runCells(store, plan, (results) => rankingReport(experiment, results), control);
   return { results: store.results, planned: plan.length, interrupted };
 }
@@ -51,27 +55,19 @@ function chosen<T extends string | number>(
   return given === undefined ? all : all.filter((one) => given.includes(one));
 }
 
-function cellsOf(rows: readonly RowId[], epsilons: readonly number[], seeds: number): CellId[] {
-  return Array.from({ length: seeds }, (_, seed) => seed).flatMap((seed) =>
-    epsilons.flatMap((epsilon) => rows.map((row) => ({ row, epsilon, seed }))),
-  );
-}
-
-const rowOf = ({ row }: CellId): (typeof ROWS)[number] => ROWS.find(({ id }) => id === row)!;
-
 function plannedCell(
-  id: CellId,
+  { id: row, name, options: own }: ExperimentRow,
+  { epsilon, seed }: Omit<CellId, 'row'>,
   options: RecommenderOptions,
   control: Pick<ExperimentControl, 'signal' | 'onEvent'>,
 ): PlannedCell<Cell> {
-  const { row, epsilon, seed } = id;
   return {
     key: `${row}-epsilon-${epsilon}-seed-${seed}`,
-    title: `${rowOf(id).name}, epsilon ${epsilon}, seed ${seed}`,
+    title: `${name}, epsilon ${epsilon}, seed ${seed}`,
     is: (cell) => cell.row === row && cell.epsilon === epsilon && cell.seed === seed,
     run: async (folder) => {
-      const trained = await trainCell(folder, { ...options, ...rowOf(id).options, epsilon, seed }, control);
-      return trained && { cell: { ...id, ...trained.cell }, beside: { yardsticks: trained.yardsticks } };
+      const trained = await trainCell(folder, { ...options, ...own, epsilon, seed }, control);
+      return trained && { cell: { row, epsilon, seed, ...trained.cell }, beside: { yardsticks: trained.yardsticks } };
     },
   };
 }

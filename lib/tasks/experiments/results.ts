@@ -1,7 +1,6 @@
 // What results.json of an accuracy table holds: its head, its cells, and the scorers that need no training.
 
 import type { RecommenderOptions } from '../recommender';
-import type { RowId } from './definitions';
 import type { TrainedCell, Yardsticks } from './recommender-cell';
 import type { Head } from './store';
 
@@ -13,7 +12,8 @@ export interface ResultsHead extends Head {
 }
 
 export interface CellId {
-  readonly row: RowId;
+  /** Of the experiment's rows. */
+  readonly row: string;
   readonly epsilon: number;
   readonly seed: number;
 }

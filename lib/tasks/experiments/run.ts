@@ -4,13 +4,15 @@ import { join } from 'node:path';
 
 import { mkdir } from 'node:fs/promises';
 
+import * as check from '../../check';
 import { raise } from '../../errors';
 import { replaceFile } from '../../files';
 import { native } from '../../native';
+import { checkDevice } from '../../tensor';
 import { VERSION } from '../../version';
 import { refuseOccupied } from '../run/folder';
 import { activationVariances, varianceReport, varianceText } from './activation-variance';
-import { NOT_COVERED, RANKING_NAMES, rankingExperiment } from './definitions';
+import { EXPERIMENT_NAMES, NOT_COVERED, RANKING_NAMES, rankingExperiment } from './definitions';
 import type { ExperimentControl } from './cells';
 import { runFigure10 } from './figures/fig-10';
 import { runFigure4 } from './figures/fig-4';
@@ -34,6 +36,15 @@ export interface ExperimentOutcome {
   readonly notCovered: readonly string[];
 }
 
+/** Where --small means something. */
+const SMALL_NAMES: readonly string[] = [
+  ...RANKING_NAMES.filter((name) => rankingExperiment(name).small !== undefined),
+  TEXT_EXPERIMENT,
+];
+
+/** These train nothing, or what they measure is the machine. */
+const ALONE: readonly string[] = ['paper-table-1', 'paper-fig-6', 'paper-fig-8'];
+
 const FIGURES: Readonly<Record<string, (control: ExperimentControl) => Promise<ExperimentOutcome>>> = {
   'paper-fig-4': (control) => runFigure4('paper-fig-4', control),
   'paper-fig-4-games': (control) => runFigure4('paper-fig-4-games', control),
@@ -51,20 +62,11 @@ const FIGURES: Readonly<Record<string, (control: ExperimentControl) => Promise<E
  *   ERR_RUN_FOLDER; what training throws, with every finished cell on disk.
  */
 export async function runExperiment(name: string, control: ExperimentControl): Promise<ExperimentOutcome> {
-  const { small, ...rest } = control;
-  const isTable = RANKING_NAMES.includes(name);
-  if (!isTable && (rest.rows !== undefined || rest.epsilons !== undefined)) {
-    raise(
-      'ERR_INVALID_ARGUMENT',
-      `experiment ${name}: rows and epsilons are chosen for ${RANKING_NAMES.join(', ')} only.`,
-    );
-  }
+  refuseUnfit(name, control);
   if (name === TEXT_EXPERIMENT) return runTextExperiment(control);
   const drawn = FIGURES[name];
-  if (small === true)
-    raise('ERR_INVALID_ARGUMENT', `experiment ${name}: has no small variant; --small is for ${TEXT_EXPERIMENT}.`);
-  if (drawn !== undefined) return drawn(rest);
-  if (name === 'paper-table-1') return runTable1(rest);
+  if (drawn !== undefined) return drawn(control);
+  if (name === 'paper-table-1') return runTable1(control);
   const experiment = rankingExperiment(name);
   native(); // where LibTorch is missing, that is said before a large file is read
   const { results, planned, interrupted } = await runRankingExperiment(experiment, control);
@@ -76,6 +78,28 @@ export async function runExperiment(name: string, control: ExperimentControl): P
     interrupted,
     notCovered: NOT_COVERED,
   };
+}
+
+// Names that are none, and what an experiment of this name would have to ignore.
+function refuseUnfit(name: string, { rows, epsilons, small, quick, jobs, device }: ExperimentControl): void {
+  if (!EXPERIMENT_NAMES.includes(name)) {
+    const known = EXPERIMENT_NAMES.join(', ');
+    raise('ERR_INVALID_ARGUMENT', `experiment: there is no ${JSON.stringify(name)}; known are ${known}.`);
+  }
+  const refuse = (why: string): never => raise('ERR_INVALID_ARGUMENT', `experiment ${name}: ${why}.`);
+  if (!RANKING_NAMES.includes(name) && (rows !== undefined || epsilons !== undefined)) {
+    refuse(`rows and epsilons are chosen for ${RANKING_NAMES.join(', ')} only`);
+  }
+  if (small === true && !SMALL_NAMES.includes(name)) {
+    refuse(`has no small variant; --small is for ${SMALL_NAMES.join(', ')}`);
+  }
+  if (small === true && quick === true) refuse('a quick run is small already; give --quick or --small');
+  if (jobs !== undefined) check.integer(`experiment ${name}`, { jobs }, 1);
+  if (jobs !== undefined && jobs > 1 && ALONE.includes(name))
+    refuse('takes no jobs: it trains nothing, or measures time and memory');
+  if (device !== undefined && ALONE.includes(name))
+    refuse('takes no device: it trains nothing, or measures steps on the CPU');
+  if (device !== undefined) checkDevice(`experiment ${name}`, device);
 }
 
 /** `quick` changes nothing: the whole table takes a second. */

@@ -1,7 +1,7 @@
 // From cells to a table: mean and spread over seeds, beside the paper's numbers.
 
 import { textTable } from '../../report/table';
-import { EPSILONS, QUICK_REMARK, type RankingExperiment, ROWS, type RowId } from './definitions';
+import { EPSILONS, QUICK_REMARK, type RankingExperiment } from './definitions';
 import type { PaperCell } from './paper-numbers';
 import type { Cell, Results, ResultsHead } from './results';
 
@@ -13,7 +13,7 @@ export interface Statistic {
 
 /** A row and a budget; what was not run is null. Accuracies in per cent. */
 export interface SummaryRow {
-  readonly row: RowId;
+  readonly row: string;
   readonly name: string;
   readonly epsilon: number;
   readonly seeds: number;
@@ -23,7 +23,8 @@ export interface SummaryRow {
   readonly ndcg: Statistic | null;
   readonly hitIncludingSeen: Statistic | null;
   readonly ndcgIncludingSeen: Statistic | null;
-  readonly paper: PaperCell;
+  /** null where the paper has no such row or budget. */
+  readonly paper: PaperCell | null;
 }
 
 export function statistic(values: readonly number[]): Statistic | null {
@@ -33,9 +34,9 @@ export function statistic(values: readonly number[]): Statistic | null {
   return { mean, spread: Math.sqrt(values.reduce((sum, x) => sum + (x - mean) ** 2, 0) / (values.length - 1)) };
 }
 
-export function summarise({ paper }: RankingExperiment, { cells }: Results): SummaryRow[] {
-  return EPSILONS.flatMap((epsilon, k) =>
-    ROWS.map(({ id, name }) => {
+export function summarise({ paper, rows, epsilons }: RankingExperiment, { cells }: Results): SummaryRow[] {
+  return epsilons.flatMap((epsilon) =>
+    rows.map(({ id, name }) => {
       const own = cells.filter((cell) => cell.row === id && cell.epsilon === epsilon);
       const over = (value: (cell: Cell) => number): Statistic | null => statistic(own.map((cell) => 100 * value(cell)));
       const spent = Math.max(...own.map(({ privacy }) => privacy.epsilon));
@@ -49,7 +50,7 @@ export function summarise({ paper }: RankingExperiment, { cells }: Results): Sum
         ndcg: over(({ excludingSeen }) => excludingSeen.ndcg),
         hitIncludingSeen: over(({ includingSeen }) => includingSeen.hit),
         ndcgIncludingSeen: over(({ includingSeen }) => includingSeen.ndcg),
-        paper: paper[id][k] as PaperCell,
+        paper: paper?.[id]?.[EPSILONS.findIndex((budget) => budget === epsilon)] ?? null,
       };
     }),
   );
@@ -76,32 +77,42 @@ export function texts({ name, epsilon, epsilonSpent, seeds, paper, ...row }: Sum
     epsilonSpent?.toFixed(3) ?? '',
     seeds === 0 ? '' : String(seeds),
     ...[row.hit, row.ndcg, row.hitIncludingSeen, row.ndcgIncludingSeen].map(statisticText),
-    ...[paper.hit, paper.ndcg].map(([mean, spread]) => statisticText({ mean, spread })),
+    ...(paper === null ? ['', ''] : [paper.hit, paper.ndcg].map(([mean, spread]) => statisticText({ mean, spread }))),
   ];
 }
 
-/** `Re-Attention - vanilla` over the seeds that both have; null where there are none. */
-export function pairedGain({ cells }: Results, epsilon: number): { hit: Statistic; ndcg: Statistic } | null {
-  const of = (row: RowId): Cell[] => cells.filter((cell) => cell.row === row && cell.epsilon === epsilon);
-  const others = of('vanilla');
-  const pairs = of('reAttention').flatMap((cell) => {
-    const other = others.find(({ seed }) => seed === cell.seed);
-    return other === undefined ? [] : [[cell.excludingSeen, other.excludingSeen] as const];
+/** `row - other` over the seeds that both have; null where there are none. */
+export function pairedGain(
+  { cells }: Results,
+  epsilon: number,
+  row: string,
+  other: string,
+): { hit: Statistic; ndcg: Statistic } | null {
+  const of = (id: string): Cell[] => cells.filter((cell) => cell.row === id && cell.epsilon === epsilon);
+  const others = of(other);
+  const pairs = of(row).flatMap((cell) => {
+    const twin = others.find(({ seed }) => seed === cell.seed);
+    return twin === undefined ? [] : [[cell.excludingSeen, twin.excludingSeen] as const];
   });
   const hit = statistic(pairs.map(([a, b]) => 100 * (a.hit - b.hit)));
   const ndcg = statistic(pairs.map(([a, b]) => 100 * (a.ndcg - b.ndcg)));
   return hit === null || ndcg === null ? null : { hit, ndcg };
 }
 
-/** Lines on {@link pairedGain}, one for every budget that has pairs. */
-export function gainLines(results: Results): string[] {
-  return EPSILONS.flatMap((epsilon) => {
-    const gain = pairedGain(results, epsilon);
-    if (gain === null) return [];
-    return [
-      `Re-Attention minus vanilla at epsilon ${epsilon}, same seeds: HIT@10 ${statisticText(gain.hit)}, NDCG@10 ${statisticText(gain.ndcg)}`,
-    ];
-  });
+/** Lines on {@link pairedGain}, one for every budget and pair of rows that has seeds. */
+export function gainLines({ rows, epsilons }: RankingExperiment, results: Results): string[] {
+  const nameOf = (id: string): string => rows.find((row) => row.id === id)?.name ?? id;
+  return epsilons.flatMap((epsilon) =>
+    rows.flatMap(({ id, name, against }) => {
+      const gain = against === undefined ? null : pairedGain(results, epsilon, id, against);
+      if (gain === null) return [];
+      const { hit, ndcg } = gain;
+      return [
+        `«${name}» minus «${nameOf(against as string)}» at epsilon ${epsilon}, same seeds: ` +
+          `HIT@10 ${statisticText(hit)}, NDCG@10 ${statisticText(ndcg)}`,
+      ];
+    }),
+  );
 }
 
 /** Data and settings; what is not among the options is left out, because the cells differ in it. */
@@ -137,7 +148,7 @@ export function rankingText(experiment: RankingExperiment, results: Results): st
     '',
     textTable(HEADER, summarise(experiment, results).map(texts)),
     '',
-    ...gainLines(results),
+    ...gainLines(experiment, results),
     settingsLine(results),
     ...(remark === null ? [] : [remark]),
     ...(results.quick ? [QUICK_REMARK] : []),

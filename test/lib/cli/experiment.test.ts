@@ -1,6 +1,6 @@
 // `phantomgrad experiment` as a process: what it prints, how it refuses, and what a killed one leaves.
 
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { home, lastJson, phantomgrad } from './command';
@@ -14,23 +14,23 @@ test('a killed experiment keeps its finished cells and goes on behind them', asy
   const args = ['experiment', 'paper-table-2', '--quick', '--out', 'table', '--json'];
   const killed = await phantomgrad(args, {
     onError: (child, stderr) => {
-      if (stderr.includes('Cell 4 of 15')) child.kill('SIGKILL');
+      if (stderr.includes('Cell 4 of 21')) child.kill('SIGKILL');
     },
   });
   expect(killed.code).toBeNull();
   const kept = cells();
   expect(kept.length).toBeGreaterThanOrEqual(3);
-  expect(kept.length).toBeLessThan(15);
+  expect(kept.length).toBeLessThan(21);
   const ended = await phantomgrad([...args, '--resume']);
   expect(ended.code).toBe(0);
-  expect(ended.stderr).not.toContain('Cell 3 of 15');
+  expect(ended.stderr).not.toContain('Cell 3 of 21');
   expect(cells().slice(0, kept.length)).toEqual(kept);
   const json = lastJson(ended);
-  expect(json).toMatchObject({ experiment: 'paper-table-2', quick: true, cells: 15, planned: 15, out: 'table' });
-  expect(json.rows).toHaveLength(15);
+  expect(json).toMatchObject({ experiment: 'paper-table-2', quick: true, cells: 21, planned: 21, out: 'table' });
+  expect(json.rows).toHaveLength(21);
   expect(ended.stderr).toContain('Epsilon does not cover');
   const ids = (cells() as { row: string; epsilon: number }[]).map(({ row, epsilon }) => `${row} ${epsilon}`);
-  expect(new Set(ids).size).toBe(15);
+  expect(new Set(ids).size).toBe(21);
   const idle = await phantomgrad([...args, '--resume']);
   expect(idle.stderr).not.toMatch(/Cell \d/);
 });
@@ -64,4 +64,54 @@ test('figure 8 measures every size in a process of its own', async () => {
     expect(cost.secondsPerStep).toHaveLength(1);
     expect(cost.peakMb).toBeGreaterThan(cost.baseMb);
   }
+});
+
+interface StoredCell {
+  readonly row: string;
+  readonly seed: number;
+  readonly privacy: { readonly steps: number; readonly lostSteps: number };
+}
+const storedIn = (out: string): StoredCell[] =>
+  (JSON.parse(readFileSync(join(home, out, 'results.json'), 'utf8')) as { cells: StoredCell[] }).cells;
+
+test('cells side by side are each run once, end after their step on Ctrl-C, and go on', async () => {
+  const chosen = ['--rows', 'bias,ours-reAttention', '--seeds', '2'];
+  const args = ['experiment', 'ideas', '--quick', ...chosen, '--jobs', '2', '--out', 'beside', '--json'];
+  let asked = false; // a second time would end the parent at once
+  const stopped = await phantomgrad(args, {
+    onError: (child, stderr) => {
+      if (!asked && stderr.includes(': Step 1 of 2')) asked = child.kill('SIGINT');
+    },
+  });
+  expect(stopped.code).toBe(130);
+  for (const title of ['Vanilla, output bias', 'Re-Attention, all three ideas'])
+    expect(stopped.stderr).toMatch(new RegExp(`^Cell . of 4: ${title}, epsilon 8, seed 0$`, 'm'));
+  expect(stopped.stderr).toMatch(/^[^\n]*, epsilon 8, seed 0: Step 1 of 2/m);
+  const kept = storedIn('beside');
+  expect(kept.length).toBeLessThan(4);
+  const ended = await phantomgrad([...args, '--resume']);
+  expect(ended.code).toBe(0);
+  const all = storedIn('beside');
+  expect(all.slice(0, kept.length)).toEqual(kept);
+  expect(new Set(all.map(({ row, seed }) => `${row} ${seed}`)).size).toBe(4);
+  expect(all).toHaveLength(4);
+  for (const { privacy } of all) expect(privacy).toMatchObject({ steps: 2, lostSteps: 0 });
+  expect(lastJson(ended)).toMatchObject({ cells: 4, planned: 4, interrupted: false });
+});
+
+test('where one of several cells fails, its error is told, the others end, and all can go on', async () => {
+  const args = ['experiment', 'ideas', '--quick', '--rows', 'vanilla,reAttention', '--jobs', '2', '--out', 'failing'];
+  const begun = await phantomgrad([...args, '--rows', 'bias']);
+  expect(begun.code).toBe(0);
+  const wall = join(home, 'failing', 'cells', 'vanilla-epsilon-8-seed-0');
+  mkdirSync(join(home, 'failing', 'cells'));
+  writeFileSync(wall, 'not a folder');
+  const failed = await phantomgrad([...args, '--resume']);
+  expect(failed.code).not.toBe(0);
+  expect(failed.stderr).toMatch(/^phantomgrad: \[ERR_\w+\] cell vanilla-epsilon-8-seed-0: /m);
+  expect(failed.stderr).toContain('Re-Attention, epsilon 8, seed 0: Plan');
+  rmSync(wall);
+  const ended = await phantomgrad([...args, '--resume']);
+  expect(ended.code).toBe(0);
+  expect(new Set(storedIn('failing').map(({ row }) => row))).toEqual(new Set(['bias', 'vanilla', 'reAttention']));
 });

@@ -52,6 +52,32 @@ test('the time left follows from the steps after the first', () => {
   expect(text).toContain('18 s left');
 });
 
+test('runs that are under way together have lines and times of their own', () => {
+  let text = '';
+  const stream = { isTTY: false, write: (more: string) => (text += more) } as unknown as NodeJS.WriteStream;
+  const printer = new ProgressPrinter(stream);
+  const step = (run: string, k: number, seconds: number): void =>
+    printer.show(
+      {
+        ...{ kind: 'step', role: 'private', step: k, steps: 3, epoch: 1, learningRate: 1, loss: 1 },
+        ...{ samples: 1, skipped: 0, seconds },
+      },
+      run,
+    );
+  for (const k of [1, 2, 3]) for (const [n, run] of ['one', 'two'].entries()) step(run, k, 10 * (n + 1) * k);
+  expect(
+    text
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.replace(/,.*,/, '')),
+  ).toEqual([
+    'one: Step 1 of 3: epoch 1.0 rate 1.0',
+    'two: Step 1 of 3: epoch 1.0 rate 1.0',
+    'one: Step 3 of 3: epoch 1.0 30 s',
+    'two: Step 3 of 3: epoch 1.0 1 min 0 s',
+  ]);
+});
+
 test.each([
   [0.4, '0 s'],
   [59.4, '59 s'],

@@ -43,7 +43,7 @@ const QUICK_EPSILONS = [8] as const;
 
 /** @throws as {@link runRankingExperiment}. */
 export async function runFigure10(control: ExperimentControl): Promise<ExperimentOutcome> {
-  const { quick = false, out, resume = false, seeds = 1, signal, onEvent } = control;
+  const { quick = false, out, resume = false, seeds = 1, device, signal, onEvent } = control;
   check.integer(`experiment ${NAME}`, { seeds }, 1, 1);
   const file = sourceOf(NAME, control, { madeUp: 'quick only' });
   native();
@@ -67,7 +67,7 @@ export async function runFigure10(control: ExperimentControl): Promise<Experimen
       is: (cell) => cell.row === row && cell.epsilon === epsilon,
       run: async (folder) => {
         const { privacy, interrupted } = await trainRecommender(
-          { ...options, ...file, reAttention: row === 'reAttention', epsilon },
+          { ...options, ...file, ...(device !== undefined && { device }), reAttention: row === 'reAttention', epsilon },
           { out: folder, resume: 'auto', ...(onEvent && { onEvent }), ...(signal && { signal }) },
         );
         if (interrupted) return null;

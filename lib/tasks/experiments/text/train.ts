@@ -42,7 +42,7 @@ export async function trainText(
   { train, validation }: CharacterBlocks,
   alphabet: Alphabet,
   settings: TextSettings,
-  { signal, onEvent = () => undefined }: Pick<ExperimentControl, 'signal' | 'onEvent'>,
+  { device = 'cpu', signal, onEvent = () => undefined }: Pick<ExperimentControl, 'device' | 'signal' | 'onEvent'>,
 ): Promise<TextCell | null> {
   const kept = join(folder, 'checkpoint');
   const going = hasCheckpoint(kept);
@@ -52,7 +52,7 @@ export async function trainText(
   const log = new MetricsLog(metrics, { append: going });
   const reporter = new Reporter(log, onEvent);
   const reAttention = row === 'reAttention';
-  const model = new CharTransformer({ ...settings.model, characters: alphabet.size, reAttention, seed });
+  const model = new CharTransformer({ ...settings.model, characters: alphabet.size, reAttention, seed }).to(device);
   const engine = engineFor(row, model, train.length, settings);
   const { epochs, rates } = settings;
   const steps = engine instanceof PrivacyEngine ? engine.plan.steps : engine.totalSteps;

@@ -41,7 +41,7 @@ async function threeCells(out: string, resume: boolean): Promise<{ cells: number
   };
   const control = { out, quick: true, resume, signal: controller.signal, onCell, onEvent };
   const { cells, planned, interrupted } = await runExperiment('paper-table-3', control);
-  expect({ planned, interrupted }).toEqual({ planned: 15, interrupted: true });
+  expect({ planned, interrupted }).toEqual({ planned: 21, interrupted: true });
   return { cells, begun, from };
 }
 
@@ -60,7 +60,7 @@ test('an interrupted experiment goes on with the cells that are missing, and rep
   expect(cells).toBe(4);
   expect(from).toEqual([1]); // the cell that was interrupted after one of its two steps goes on there
   expect(entries(join(out, 'cells'))).toEqual(['reAttention-epsilon-5-seed-0']);
-  expect(begun[0]).toMatch(/^Cell 3 of 15: Transformer w\/o sharing/);
+  expect(begun[0]).toMatch(/^Cell 3 of 21: Transformer w\/o sharing/);
   expect(cellsIn(out).slice(0, 2)).toEqual(kept);
   expect(cellsIn(out).map(({ row }) => row)).toEqual(['gru', 'lstm', 'untied', 'vanilla']);
   for (const { privacy, epsilon } of cellsIn(out)) {

@@ -39,15 +39,15 @@ test('a row is mean and standard deviation over its seeds, in per cent, beside t
 
 test('cells that were not run stay empty', () => {
   const rows = summarise(experiment, results);
-  expect(rows).toHaveLength(15);
+  expect(rows).toHaveLength(21);
   const empty = rows.filter(({ seeds }) => seeds === 0).map(texts);
-  expect(empty).toHaveLength(13);
+  expect(empty).toHaveLength(19);
   for (const line of empty) expect(line.slice(2, 8)).toEqual(['', '', '', '', '', '']);
 });
 
 test('the gain of Re-Attention is taken over seeds that both rows have', () => {
-  expect(gainLines(results)).toEqual([
-    'Re-Attention minus vanilla at epsilon 8, same seeds: HIT@10 3.00, NDCG@10 1.50',
+  expect(gainLines(experiment, results)).toEqual([
+    '«Transformer, Re-Attention» minus «Transformer (vanilla)» at epsilon 8, same seeds: HIT@10 3.00, NDCG@10 1.50',
   ]);
 });
 
@@ -55,7 +55,7 @@ test('the report is one well-formed file with the table, curves and limits, and 
   const html = rankingReport(experiment, results);
   const root = parseMarkup(html);
   const [main] = all(root, 'table');
-  expect(all(main!, 'tr')).toHaveLength(16);
+  expect(all(main!, 'tr')).toHaveLength(22);
   expect(all(main!, 'td').some(({ text }) => text === '11.00 ± 1.41')).toBe(true);
   const charts = all(root, 'svg');
   expect(charts).toHaveLength(3);
