@@ -1,5 +1,5 @@
 // npm run bench: what privacy costs. Private against plain with the same kernels, and against PyTorch eager where Python has it.
-//   gpt2 bert    GPT-2 small and RoBERTa-base through lib/models, beside Python's transformers (--quick: narrow ones)
+//   gpt2 bert    GPT-2 small and RoBERTa-base through lib/models, beside Python's transformers and Opacus (--quick: narrow ones)
 //   noise        what noise costs instead: Adam with and without it, and its share of a step (--quick, --json)
 //   re-attention what Re-Attention costs: private steps with and without it, in turn (--quick, --json, --steps k)
 //   --quick      one small batch, few steps        --json      one JSON object on the last line of standard output

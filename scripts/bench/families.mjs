@@ -1,5 +1,5 @@
-// npm run bench -- gpt2 bert: models of the Hugging Face families, private and plain, beside Python's transformers without privacy.
-import { execFileSync, spawnSync } from 'node:child_process';
+// npm run bench -- gpt2 bert: models of the Hugging Face families, private and plain, beside Python's transformers without privacy, and by Opacus.
+import { spawnSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -11,6 +11,7 @@ const calm = { hidden_dropout_prob: 0, attention_probs_dropout_prob: 0 };
 export const families = {
   gpt2: {
     task: 'causal-lm',
+    tied: true,
     config: {
       model_type: 'gpt2',
       vocab_size: 50257,
@@ -35,62 +36,104 @@ export const families = {
 
 const median = (list) => [...list].sort((a, b) => a - b)[Math.floor((list.length - 1) / 2)];
 
+/** What Opacus can do with a model: store a gradient for each sample (hooks), or take two backward passes (ghost). */
+const OPACUS = {
+  'opacus hooks': { sample: 'hooks' },
+  'opacus ghost': { sample: 'ghost' },
+  'opacus ghost, untied': { sample: 'ghost', untied: true },
+};
+
 /** Runs every side in processes of its own, in turn, and prints a table; the last line is JSON if asked for. */
 export function benchFamilies(names, { quick, json, python, ...values }) {
   const steps = Number(values.steps ?? (quick ? 1 : 5));
   const rounds = Number(values.rounds ?? (quick ? 1 : 2));
   const batches = values.batch?.map(Number) ?? [4];
   const length = quick ? 16 : 128;
-  const versions = spawnSync(
-    python,
-    ['-c', 'import torch, transformers; print(torch.__version__, transformers.__version__)'],
-    {
-      encoding: 'utf8',
-    },
-  );
-  const there = versions.status === 0 ? versions.stdout.trim().split(' ') : null;
-  if (there === null)
-    process.stderr.write(`bench: ${python} has no torch with transformers: its columns stay empty.\n`);
+  const [torch, transformers] = versionsOf(python, 'torch', 'transformers') ?? [null, null];
+  const [opacus] = (torch === null ? null : versionsOf(python, 'opacus')) ?? [null];
+  const missing = torch === null ? 'torch with transformers' : opacus === null ? 'opacus' : null;
+  if (missing !== null) process.stderr.write(`bench: ${python} has no ${missing}: its rows are left out.\n`);
   const rows = names.flatMap((name) =>
     batches.map((batch) => {
-      const { task, config, quick: small } = families[name];
+      const { task, tied = false, config, quick: small } = families[name];
       const job = { task, config: quick ? { ...config, ...small } : config, batch, length, steps };
-      const sides = there === null ? ['plain', 'private'] : ['plain', 'private', 'eager'];
+      const sides = [
+        ...['plain', 'private', ...(torch === null ? [] : ['eager'])],
+        ...Object.keys(opacus === null ? {} : OPACUS).filter((side) => tied || OPACUS[side].untied !== true),
+      ];
       const results = Object.fromEntries(sides.map((side) => [side, []]));
-      for (let round = 0; round < rounds; round++)
-        for (const side of sides) results[side].push(run(side, { ...job, mode: side }, python));
-      const row = { family: name, batch, length };
-      for (const side of sides) {
-        const seconds = median(results[side].flatMap(({ secondsPerStep }) => secondsPerStep));
-        const peakRssMb = Math.max(...results[side].map((result) => result.peakRssMb));
-        row[side] = { seconds, tokensPerSecond: (batch * length) / seconds, peakRssMb };
+      for (let round = 0; round < rounds; round++) {
+        for (const side of sides) {
+          // What was refused once is not tried again.
+          if (results[side][0]?.refused === undefined) results[side].push(run(side, job, python));
+        }
       }
-      return row;
+      return {
+        family: name,
+        batch,
+        length,
+        ...Object.fromEntries(sides.map((side) => [side, total(results[side], job)])),
+      };
     }),
   );
-  print(rows, there);
-  if (json)
-    console.log(JSON.stringify({ steps, rounds, torch: there?.[0] ?? null, transformers: there?.[1] ?? null, rows }));
+  print(rows, { torch, transformers, opacus });
+  if (json) console.log(JSON.stringify({ steps, rounds, torch, transformers, opacus, rows }));
+}
+
+function versionsOf(python, ...packages) {
+  const program = `import ${packages.join(', ')}; print(*(p.__version__ for p in (${packages.join(', ')},)))`;
+  const { status, stdout } = spawnSync(python, ['-c', program], { encoding: 'utf8' });
+  return status === 0 ? stdout.trim().split(' ') : null;
 }
 
 function run(side, job, python) {
-  const [command, script] = side === 'eager' ? [python, 'families.py'] : [process.execPath, 'family.mjs'];
-  const input = JSON.stringify(job);
-  return JSON.parse(execFileSync(command, [join(here, script)], { input, encoding: 'utf8' }));
+  const [command, script, more] =
+    side === 'eager'
+      ? [python, 'families.py', {}]
+      : side in OPACUS
+        ? [python, 'private_families.py', OPACUS[side]]
+        : [process.execPath, 'family.mjs', { mode: side }];
+  const { status, signal, stdout, stderr } = spawnSync(command, [join(here, script)], {
+    input: JSON.stringify({ ...job, ...more }),
+    encoding: 'utf8',
+    maxBuffer: 2 ** 26,
+  });
+  // A gradient for every sample may be more than the machine has: that is a result, too.
+  if (side in OPACUS && signal !== null) return { refused: `ended by ${signal}, as when memory is full` };
+  if (status !== 0) throw new Error(`bench: ${side} failed: ${stderr}`);
+  return JSON.parse(stdout);
 }
 
-function print(rows, there) {
-  const beside = there === null ? '' : `, beside transformers ${there[1]} on PyTorch ${there[0]} eager without privacy`;
-  console.log(`\nModels of Hugging Face families, full texts${beside}; medians, and the most memory of a process\n`);
-  console.log('family  batch  length  side       s a step  tokens a s        MB  to plain  to eager');
+function total(results, { batch, length }) {
+  const [{ refused }] = results;
+  if (refused !== undefined) return { refused };
+  const seconds = median(results.flatMap(({ secondsPerStep }) => secondsPerStep));
+  const peakRssMb = Math.max(...results.map((result) => result.peakRssMb));
+  return { seconds, tokensPerSecond: (batch * length) / seconds, peakRssMb };
+}
+
+function print(rows, { torch, transformers, opacus }) {
+  const beside =
+    torch === null ? '' : `, beside transformers ${transformers} on PyTorch ${torch} eager without privacy`;
+  const against = opacus === null ? '' : ` and Opacus ${opacus} on it`;
+  console.log(
+    `\nModels of Hugging Face families, full texts${beside}${against}; medians, and the most memory of a process\n`,
+  );
+  console.log(
+    'family  batch  length  side                   s a step  tokens a s        MB  to plain  to eager  MB to hooks',
+  );
   for (const { family, batch, length, ...sides } of rows) {
-    for (const [side, { seconds, tokensPerSecond, peakRssMb }] of Object.entries(sides)) {
-      const to = (other) => (other === undefined ? '-' : (seconds / other.seconds).toFixed(2)).padStart(10);
-      console.log(
-        family.padEnd(7) + String(batch).padStart(6) + String(length).padStart(8) + `  ${side}`.padEnd(11),
-        seconds.toFixed(3).padStart(9) + tokensPerSecond.toFixed(0).padStart(12) + peakRssMb.toFixed(0).padStart(10),
-        to(sides.plain) + to(sides.eager),
-      );
+    for (const [side, { refused, seconds, tokensPerSecond, peakRssMb }] of Object.entries(sides)) {
+      const begin = family.padEnd(7) + String(batch).padStart(6) + String(length).padStart(8) + `  ${side}`.padEnd(22);
+      const to = (value, other) => (other === undefined ? '-' : (value / other).toFixed(2)).padStart(10);
+      if (refused !== undefined) console.log(`${begin}   cannot: ${refused}`);
+      else
+        console.log(
+          begin,
+          seconds.toFixed(3).padStart(9) + tokensPerSecond.toFixed(0).padStart(12) + peakRssMb.toFixed(0).padStart(10),
+          to(seconds, sides.plain.seconds) + to(seconds, sides.eager?.seconds),
+          `  ${to(peakRssMb, sides['opacus hooks']?.peakRssMb)}`,
+        );
     }
   }
 }
