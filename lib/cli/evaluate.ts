@@ -5,6 +5,7 @@ import { Command } from 'commander';
 import { raise } from '../errors';
 import { evaluateFineTuned, Recommender } from '../tasks';
 import { isFineTuned } from '../tasks/fine-tune';
+import { checkDevice } from '../tensor';
 import * as fineTuned from './fine-tune-report';
 import { ProgressPrinter } from './progress';
 import { rowsJson, rowTable } from './recommender-report';
@@ -12,6 +13,7 @@ import { rowsJson, rowTable } from './recommender-report';
 interface Flags {
   readonly data?: string;
   readonly includeSeen?: boolean;
+  readonly device?: string;
   readonly json?: boolean;
 }
 
@@ -24,6 +26,7 @@ export function evaluateCommand(): Command {
       'held-out data as in training; of a recommender, interactions (default: the made-up histories, for a run on them)',
     )
     .option('--include-seen', 'of a recommender: also show the ranking that does not leave out items of the history')
+    .option('--device <name>', 'where the model runs: cpu, cuda or cuda:N (default: cpu)')
     .option('--json', 'last line on standard output: one JSON object')
     .addHelpText(
       'after',
@@ -38,10 +41,12 @@ A recommender ranks the last item of every history. What is measured is computed
     )
     .action(async (folder: string, flags: Flags) => {
       if (isFineTuned(folder)) return evaluateModel(folder, flags);
-      const { data, includeSeen = false, json = false } = flags;
+      const { data, includeSeen = false, device = 'cpu', json = false } = flags;
+      checkDevice('evaluate', device);
       const progress = new ProgressPrinter();
       const recommender = await Recommender.load(folder);
       try {
+        recommender.model.to(device);
         const rows = await recommender.evaluate(data, progress.show);
         progress.end();
         const { config } = recommender;
@@ -56,7 +61,10 @@ A recommender ranks the last item of every history. What is measured is computed
     });
 }
 
-async function evaluateModel(folder: string, { data, includeSeen, json = false }: Flags): Promise<void> {
+async function evaluateModel(
+  folder: string,
+  { data, includeSeen, device = 'cpu', json = false }: Flags,
+): Promise<void> {
   if (includeSeen === true)
     raise('ERR_INVALID_ARGUMENT', 'evaluate: --include-seen is for recommenders; this model ranks no items.');
   if (data === undefined)
@@ -65,7 +73,7 @@ async function evaluateModel(folder: string, { data, includeSeen, json = false }
       'evaluate: name held-out data with --data; the run folder does not keep them.',
     );
   const progress = new ProgressPrinter();
-  const { task, rows } = await evaluateFineTuned(folder, data, progress.show);
+  const { task, rows } = await evaluateFineTuned(folder, data, progress.show, { device });
   progress.end();
   const table = fineTuned.fineTuneTable(rows);
   if (!json) {

@@ -67,6 +67,7 @@ export function withCommonOptions(command: Command, task: FineTuneTask, many: st
       `for the rows of a physical batch; changes speed only (default: ${DEFAULTS.memory})`,
       number,
     )
+    .option('--device <name>', `cpu, cuda or cuda:N; a run may go on elsewhere (default: ${DEFAULTS.device})`)
     .option('--out <dir>', `folder for the model and all about it (default: runs/${task}-<time>)`)
     .option(
       '--resume <dir|auto>',

@@ -17,6 +17,7 @@ interface Flags {
   readonly beams?: number;
   readonly repetitionPenalty?: number;
   readonly seed?: number;
+  readonly device?: string;
   readonly json?: boolean;
 }
 
@@ -34,6 +35,7 @@ export function generateCommand(): Command {
     .option('--beams <n>', 'beam search', number)
     .option('--repetition-penalty <r>', 'above 1: tokens of the text so far become less likely', number)
     .option('--seed <n>', 'of what is drawn (default: 0)', number)
+    .option('--device <name>', 'where the model runs: cpu, cuda or cuda:N (default: cpu)')
     .option('--json', 'last line on standard output: one JSON object')
     .addHelpText(
       'after',

@@ -3,7 +3,7 @@
 import type { ImageBatch, TokenBatch } from '../../data';
 import { IGNORED_LABEL } from '../../data/text/tokens';
 import type { CausalLM, ImageClassifier, MaskedLM, PretrainedModel, SequenceClassifier } from '../../models';
-import { fromTypedArray, noGrad, type Tensor, tidy } from '../../tensor';
+import { beside, noGrad, type Tensor, tidy } from '../../tensor';
 import { accuracy, macroF1, perplexity } from '../metrics';
 import type { OnEvent } from '../run/events';
 
@@ -92,9 +92,11 @@ export function wordsOf(model: MaskedLM, data: HeldOut<TokenBatch>, wordIds: Int
   const [truth, predicted]: [number[], number[]] = [[], []];
   eachBatch(model, data, 'Words of held-out records', tell, (batch) => {
     const rows = Array.from(batch.labels ?? [], (label, row) => (label === BigInt(IGNORED_LABEL) ? -1 : row));
-    const masks = model.logits(batch).indexSelect(0, indices(rows.filter((row) => row >= 0)));
+    const asked = rows.filter((row) => row >= 0);
+    const logits = model.logits(batch);
+    const masks = logits.indexSelect(0, indices(logits, asked));
     truth.push(...(batch.label ?? []));
-    predicted.push(...(masks.indexSelect(1, indices(wordIds)).argmax(1).toArray() as number[]));
+    predicted.push(...(masks.indexSelect(1, indices(masks, wordIds)).argmax(1).toArray() as number[]));
   });
   return rightness(truth, predicted, wordIds.length);
 }
@@ -115,6 +117,6 @@ export function majority(truth: readonly number[], classes: number): Metrics {
   );
 }
 
-function indices(values: ArrayLike<number>): Tensor {
-  return fromTypedArray(BigInt64Array.from(Array.from(values), BigInt));
+function indices(of: Tensor, values: ArrayLike<number>): Tensor {
+  return beside(of, BigInt64Array.from(Array.from(values), BigInt));
 }

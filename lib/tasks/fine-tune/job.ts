@@ -51,7 +51,7 @@ export interface Job {
 /**
  * Reads the data, makes the model and calibrates the noise.
  *
- * @throws ERR_INVALID_ARGUMENT, ERR_DATA_FORMAT, ERR_VOCABULARY, ERR_MODEL_…; ERR_PRIVACY_TARGET when no noise reaches ε.
+ * @throws ERR_INVALID_ARGUMENT, ERR_DEVICE, ERR_DATA_FORMAT, ERR_VOCABULARY, ERR_MODEL_…; ERR_PRIVACY_TARGET when no noise reaches ε.
  */
 export async function makeJob(task: AnyTask, options: CommonOptions): Promise<Job> {
   const name = `train ${task.name}`;
@@ -66,6 +66,7 @@ export async function makeJob(task: AnyTask, options: CommonOptions): Promise<Jo
   const steps = sampler.steps(records, epochs);
   const model = await material.make();
   try {
+    model.to(common.device);
     const engine = new PrivacyEngine(model, {
       ...{ records, epochs, recoverySteps, sampler, clip: CLIPS[clip]({ maxGradNorm }) },
       target: delta === undefined ? { epsilon } : { epsilon, delta },

@@ -3,6 +3,7 @@
 import * as check from '../../check';
 import { raise } from '../../errors';
 import { abadi, automatic, type Clip, normalize, psac } from '../../privacy';
+import { checkDevice } from '../../tensor';
 import type { Preset } from './presets';
 
 export type FineTuneTask = 'lm' | 'classifier' | 'table2text' | 'images';
@@ -56,12 +57,14 @@ export interface CommonOptions {
   readonly memory?: number;
   /** The first 1,000 records, one epoch and the first 200 held-out records: does everything work? Default false. */
   readonly quick?: boolean;
+  /** Where the model is trained and measured: `cpu`, `cuda` or `cuda:N`. A run may go on elsewhere. Default `cpu`. */
+  readonly device?: string;
 }
 
 export const COMMON_KEYS = [
   ...['data', 'test', 'model', 'config', 'epsilon', 'delta', 'epochs', 'batchSize', 'learningRate', 'warmup'],
   ...['weightDecay', 'maxGradNorm', 'clip', 'lora', 'biasesOnly', 'headOnly', 'plain', 'seed', 'recoverySteps'],
-  ...['memory', 'quick'],
+  ...['memory', 'quick', 'device'],
 ] as const;
 
 /** What differs between tasks, and between pretrained models and new ones. */
@@ -81,6 +84,7 @@ export const DEFAULTS = {
   seed: 0,
   recoverySteps: 0,
   memory: 256,
+  device: 'cpu',
   quick: { records: 1000, heldOut: 200, tables: 20, epochs: 1 },
 } as const;
 
@@ -106,17 +110,18 @@ export interface ResolvedCommon {
   readonly recoverySteps: number;
   readonly memory: number;
   readonly quick: boolean;
+  readonly device: string;
 }
 
 /** Which parameters are trained. */
 export type Trains = 'all' | 'biases' | 'head' | { readonly lora: number };
 
-/** @throws ERR_INVALID_ARGUMENT naming the option, what it must be, and what it is. */
+/** @throws ERR_INVALID_ARGUMENT naming the option, what it must be, and what it is. @throws ERR_DEVICE where the device is not there. */
 export function resolveCommon(name: string, options: CommonOptions, defaults: TaskDefaults): ResolvedCommon {
   const { data, test, model, config, epsilon = DEFAULTS.epsilon, delta, batchSize } = options;
   const { warmup = DEFAULTS.warmup, weightDecay = DEFAULTS.weightDecay, clip = DEFAULTS.clip } = options;
   const { seed = DEFAULTS.seed, plain = false, quick = false } = options;
-  const { recoverySteps = DEFAULTS.recoverySteps, memory = DEFAULTS.memory } = options;
+  const { recoverySteps = DEFAULTS.recoverySteps, memory = DEFAULTS.memory, device = DEFAULTS.device } = options;
   const from = model === undefined ? 'scratch' : 'pretrained';
   const { epochs = quick ? DEFAULTS.quick.epochs : defaults.epochs[from] } = options;
   const { learningRate = defaults.learningRate[from], maxGradNorm = DEFAULTS.maxGradNorm[from] } = options;
@@ -141,10 +146,11 @@ export function resolveCommon(name: string, options: CommonOptions, defaults: Ta
   check.integer(name, { recoverySteps });
   check.positive(name, { memory });
   for (const [key, value] of Object.entries({ plain, quick })) check.oneOf(name, { [key]: value }, [true, false]);
+  checkDevice(name, device);
   return {
     ...{ data, test, model, config: model === undefined ? (config ?? defaults.preset) : undefined },
     ...{ epsilon, delta, epochs, batchSize, learningRate, warmup, weightDecay, maxGradNorm, clip },
-    ...{ trains: trainsOf(name, options), plain, seed, recoverySteps, memory, quick },
+    ...{ trains: trainsOf(name, options), plain, seed, recoverySteps, memory, quick, device },
   };
 }
 

@@ -76,7 +76,7 @@ export interface FineTuneReport {
  * Trains a Hugging Face model privately on a task and measures it on held-out data. Nothing is written before options, data, model and
  * plan have been accepted. The folder that it writes is one that Python's transformers loads.
  *
- * @throws ERR_INVALID_ARGUMENT, ERR_DATA_FORMAT, ERR_VOCABULARY, ERR_MODEL_NOT_FOUND, ERR_MODEL_CONFIG, ERR_MODEL_WEIGHTS, ERR_RUN_FOLDER,
+ * @throws ERR_INVALID_ARGUMENT, ERR_DEVICE, ERR_DATA_FORMAT, ERR_VOCABULARY, ERR_MODEL_NOT_FOUND, ERR_MODEL_CONFIG, ERR_MODEL_WEIGHTS, ERR_RUN_FOLDER,
  *   ERR_PRIVACY_TARGET; ERR_LIBTORCH_NOT_FOUND, ERR_PLATFORM; ERR_NOT_FINITE; ERR_CHECKPOINT_….
  * @example const { rows } = await fineTune('classifier', { model: 'roberta-base', data: 'glue/SST-2' }, { out: 'private-roberta' });
  */
@@ -170,11 +170,12 @@ function measured(
 async function trainPlain(job: Job, reporter: Reporter, signal?: AbortSignal): Promise<FineTuneRow | null> {
   const { options, material, sampler } = job;
   const model = await material.make();
-  const engine = new PlainEngine(model, {
-    ...{ records: material.train.length, epochs: options.epochs, sampler },
-    performance: { memoryBudget: options.memory * 2 ** 20 },
-  });
   try {
+    model.to(options.device);
+    const engine = new PlainEngine(model, {
+      ...{ records: material.train.length, epochs: options.epochs, sampler },
+      performance: { memoryBudget: options.memory * 2 ** 20 },
+    });
     const { interrupted } = await fit(
       learner(model),
       engine,
@@ -208,6 +209,7 @@ function keep(keeping: Keeping, { name, options, material, model, engine }: Job,
     config: _config,
     plain: _plain,
     memory: _memory,
+    device: _device,
     ...settings
   } = options;
   const { config } = model.origin;

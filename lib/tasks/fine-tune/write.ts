@@ -5,6 +5,7 @@ import { linearise, tablePrompt, type TextTokenizer, tokenizer } from '../../dat
 import { raise } from '../../errors';
 import { fromPretrained, generate, type GenerateOptions, modelFolder } from '../../models';
 import type { Json } from '../../models/pretrained/config';
+import { checkDevice } from '../../tensor';
 import { isFineTuned, readSettings } from './folder';
 import { TASKS } from './job';
 import { storedTokenizer } from './lm';
@@ -13,6 +14,8 @@ import { checkVocabulary } from './tokenizers';
 export interface WriteOptions extends GenerateOptions {
   /** Folder of the tokenizer. Default: that of the model. */
   readonly tokenizer?: string;
+  /** Where the model runs: `cpu`, `cuda` or `cuda:N`. Default `cpu`. */
+  readonly device?: string;
 }
 
 /** A prompt, and what a model has written after it. */
@@ -25,21 +28,23 @@ export interface Written {
  * Continues prompts with the model of a run folder, or of any folder of a causal language model. Prompts of different lengths run side by
  * side. To a model of `train table2text` a prompt is a table, as `name[The Eagle], eatType[pub]` or as `name : The Eagle | Type : pub`.
  *
- * @throws ERR_MODEL_NOT_FOUND, ERR_RUN_FOLDER for a model that writes nothing, ERR_VOCABULARY, ERR_INVALID_ARGUMENT.
+ * @throws ERR_DEVICE, ERR_MODEL_NOT_FOUND, ERR_RUN_FOLDER for a model that writes nothing, ERR_VOCABULARY, ERR_INVALID_ARGUMENT.
  * @example const [{ text }] = await write('private-gpt2', ['Once upon a time'], { maxNewTokens: 40, doSample: true, topP: 0.9 })
  */
 export async function write(
   nameOrFolder: string,
   prompts: readonly string[],
-  { tokenizer: named, ...options }: WriteOptions = {},
+  { tokenizer: named, device = 'cpu', ...options }: WriteOptions = {},
 ): Promise<Written[]> {
   check.integer('generate', { prompts: prompts.length }, 1);
+  checkDevice('generate', device);
   const folder = modelFolder(nameOrFolder);
   const stored = isFineTuned(folder) ? await readSettings(folder, Object.keys(TASKS)) : null;
   if (stored !== null && stored.task !== 'lm' && stored.task !== 'table2text')
     return raise('ERR_RUN_FOLDER', `${folder}: was trained for ${stored.task}, and writes no text.`);
   const model = await fromPretrained(folder, { task: 'causal-lm' });
   try {
+    model.to(device);
     const words =
       named === undefined && stored !== null
         ? await storedTokenizer(folder, stored.settings)

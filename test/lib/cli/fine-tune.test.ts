@@ -11,7 +11,7 @@ writeFileSync(join(home, 'input.txt'), 'To be, or not to be, that is the questio
 const config = { model_type: 'gpt2', n_positions: 64, n_embd: 8, n_layer: 1, n_head: 1 };
 writeFileSync(join(home, 'tiny.json'), JSON.stringify(config));
 writeFileSync(join(home, 'options.json'), JSON.stringify({ block: 32, epochs: 3, batchSize: 30, delta: 1e-3 }));
-const train = ['train', 'lm', '--data', 'input.txt', '--config', 'tiny.json', '--config-file', 'options.json'];
+const train = ['train', 'lm', '--data', 'input.txt', '--config', 'tiny.json', '--config-file', 'options.json', '--device', 'cpu'];
 
 test('a run that Ctrl-C stopped goes on with --resume, then is evaluated and writes', async () => {
   let sent = false;
@@ -34,10 +34,10 @@ test('a run that Ctrl-C stopped goes on with --resume, then is evaluated and wri
   expect(epsilon).toBeLessThanOrEqual(8);
   expect(perplexity).toBeGreaterThan(1);
 
-  const evaluated = lastJson(await phantomgrad(['evaluate', 'model', '--data', 'input.txt', '--json']));
+  const evaluated = lastJson(await phantomgrad(['evaluate', 'model', '--data', 'input.txt', '--device', 'cpu', '--json']));
   expect(evaluated).toEqual({ task: 'lm', perplexity: expect.any(Number) });
 
-  const prompts = ['--prompt', 'To be', '--prompt', 'T', '--max-new-tokens', '3'];
+  const prompts = ['--prompt', 'To be', '--prompt', 'T', '--max-new-tokens', '3', '--device', 'cpu'];
   const { texts } = lastJson(await phantomgrad(['generate', 'model', ...prompts, '--json'])) as { texts: object[] };
   expect(texts).toEqual([
     { prompt: 'To be', text: expect.any(String) },
@@ -49,6 +49,8 @@ test('what cannot be run is one line with a code, and exit code 2', async () => 
   const missing = await phantomgrad(['train', 'images', '--data', 'nowhere', '--out', 'never']);
   expect(missing).toMatchObject({ code: 2, stdout: '' });
   expect(missing.stderr).toMatch(/^phantomgrad: \[ERR_DATA_FORMAT\] nowhere: there is no file or folder/);
+  const device = await phantomgrad([...train, '--out', 'never', '--device', 'gpu']);
+  expect(device).toMatchObject({ code: 2, stderr: expect.stringContaining('device must be cpu, cuda or cuda:N') });
   const unknown = await phantomgrad(['generate', 'no/model', '--prompt', 'a']);
   expect(unknown).toMatchObject({ code: 2, stderr: expect.stringContaining('[ERR_MODEL_NOT_FOUND]') });
 });
