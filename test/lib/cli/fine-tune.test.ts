@@ -11,7 +11,18 @@ writeFileSync(join(home, 'input.txt'), 'To be, or not to be, that is the questio
 const config = { model_type: 'gpt2', n_positions: 64, n_embd: 8, n_layer: 1, n_head: 1 };
 writeFileSync(join(home, 'tiny.json'), JSON.stringify(config));
 writeFileSync(join(home, 'options.json'), JSON.stringify({ block: 32, epochs: 3, batchSize: 30, delta: 1e-3 }));
-const train = ['train', 'lm', '--data', 'input.txt', '--config', 'tiny.json', '--config-file', 'options.json', '--device', 'cpu'];
+const train = [
+  'train',
+  'lm',
+  '--data',
+  'input.txt',
+  '--config',
+  'tiny.json',
+  '--config-file',
+  'options.json',
+  '--device',
+  'cpu',
+];
 
 test('a run that Ctrl-C stopped goes on with --resume, then is evaluated and writes', async () => {
   let sent = false;
@@ -34,7 +45,9 @@ test('a run that Ctrl-C stopped goes on with --resume, then is evaluated and wri
   expect(epsilon).toBeLessThanOrEqual(8);
   expect(perplexity).toBeGreaterThan(1);
 
-  const evaluated = lastJson(await phantomgrad(['evaluate', 'model', '--data', 'input.txt', '--device', 'cpu', '--json']));
+  const evaluated = lastJson(
+    await phantomgrad(['evaluate', 'model', '--data', 'input.txt', '--device', 'cpu', '--json']),
+  );
   expect(evaluated).toEqual({ task: 'lm', perplexity: expect.any(Number) });
 
   const prompts = ['--prompt', 'To be', '--prompt', 'T', '--max-new-tokens', '3', '--device', 'cpu'];
