@@ -19,7 +19,7 @@ import type { Tensor } from '../../tensor';
 import type { OnEvent, Role } from '../run/events';
 import { fit, type FitOptions, type Learner } from '../run/fit';
 import { clearUnbegun, makeRunFolder, refuseOccupied, RUN_FILES } from '../run/folder';
-import { given, keepIn, type Keeping, openCheckpoint, storedOptions } from '../run/keeping';
+import { given, keepIn, type Keeping, openCheckpoint } from '../run/keeping';
 import { writeReport } from '../run/report';
 import { Reporter } from '../run/reporter';
 import type { ClassifierOptions } from './classifier';
@@ -87,9 +87,9 @@ export async function fineTune<T extends FineTuneTask>(
 ): Promise<FineTuneReport> {
   const kind = taskOf(task);
   const name = `train ${task}`;
-  const keeping = keepIn(name, out, resume, checkpointEvery);
+  const keeping = keepIn(name, out, resume, { checkpointEvery });
   const said = given<CommonOptions>(options);
-  const wanted = keeping?.going === true ? { ...(storedOptions(name, keeping) as CommonOptions), ...said } : said;
+  const wanted = { ...(keeping?.stored as CommonOptions), ...said };
   if (out !== undefined && keeping?.going !== true) {
     if (resume === 'auto') await clearUnbegun(out);
     await refuseOccupied(out);

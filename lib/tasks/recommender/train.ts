@@ -2,7 +2,6 @@
 
 import { join } from 'node:path';
 
-import * as check from '../../check';
 import { native } from '../../native';
 import { type Checkpoint, PlainEngine, type PrivacySpent, privacyStatement } from '../../privacy';
 import { MetricsLog } from '../../report/metrics-log';
@@ -11,7 +10,7 @@ import { loadHistories } from './data';
 import type { OnEvent, Role } from '../run/events';
 import { fit, type FitOptions } from '../run/fit';
 import { clearUnbegun, makeRunFolder, refuseOccupied, RUN_FILES } from '../run/folder';
-import { given, keepIn, type Keeping, storedOptions } from '../run/keeping';
+import { given, keepIn, type Keeping, type Pace } from '../run/keeping';
 import { writeReport } from '../run/report';
 import { Reporter } from '../run/reporter';
 import { announce, describe, type Job, makeJob } from './job';
@@ -67,10 +66,9 @@ export async function trainRecommender(
   options: RecommenderOptions = {},
   { out, resume = false, checkpointEvery, evaluateEvery, onEvent = () => undefined, signal }: RunControl = {},
 ): Promise<RecommenderReport> {
-  if (evaluateEvery !== undefined) check.positive('train recommender', { evaluateEvery });
-  const keeping = keepIn(TASK, out, resume, checkpointEvery);
-  const wanted =
-    keeping?.going === true ? { ...(storedOptions(TASK, keeping) as RecommenderOptions), ...given(options) } : options;
+  const pace = { checkpointEvery, evaluateEvery };
+  const keeping = keepIn(TASK, out, resume, pace);
+  const wanted: RecommenderOptions = { ...keeping?.stored, ...given(options) };
   const resolved = resolveOptions(wanted);
   if (out !== undefined && keeping?.going !== true) {
     if (resume === 'auto') await clearUnbegun(out);
@@ -85,7 +83,7 @@ export async function trainRecommender(
       if (!keeping.going) await makeRunFolder(keeping.out);
       log = new MetricsLog(join(keeping.out, RUN_FILES.metrics), { append: keeping.going });
     }
-    return await run(job, keeping, wanted, new Reporter(log, onEvent), evaluateEvery, signal);
+    return await run(job, keeping, wanted, new Reporter(log, onEvent), (keeping ?? { pace }).pace, signal);
   } finally {
     log?.close();
     job.engine.close();
@@ -98,7 +96,7 @@ async function run(
   keeping: Keeping | null,
   wanted: RecommenderOptions,
   reporter: Reporter,
-  evaluateEvery?: number,
+  { evaluateEvery }: Pace,
   signal?: AbortSignal,
 ): Promise<RecommenderReport> {
   const { options, histories, split, model, engine } = job;

@@ -92,6 +92,25 @@ test('recoverySteps: the same crash, and all planned steps within ε', async () 
   expect(report.privacy.epsilon).toBeLessThanOrEqual(5);
 });
 
+test('how often a run saves and measures is remembered too, and what is said when it goes on counts from there', async () => {
+  const accuracies = (): number[] =>
+    readFileSync(path('paced', 'metrics.jsonl'), 'utf8')
+      .split('\n')
+      .filter((line) => line.includes('"ndcgAt10"') && line.includes('"step"'))
+      .map((line) => (JSON.parse(line) as { step: number }).step);
+  const saved = (): string | undefined =>
+    entries(path('paced', 'checkpoint'))
+      .filter((name) => name.startsWith('state'))
+      .at(-1);
+  await stopAt(1, 'paced', small(data), { checkpointEvery: 4, evaluateEvery: 1 / 3 });
+  expect(saved()).toBe('state-000003'); // the first, the histogram, the end
+  await stopAt(3, 'paced', {}, { resume: true });
+  expect(accuracies()).toEqual([1, 2, 3]);
+  expect(saved()).toBe('state-000004'); // the end: by default it would be one a step
+  await trainRecommender({}, { out: path('paced'), resume: true, evaluateEvery: 1 });
+  expect(accuracies()).toEqual([1, 2, 3, 6]);
+});
+
 test('auto begins where nothing waits, and goes on where something does', async () => {
   await stopAt(2, 'auto', small(data), { resume: 'auto' });
   const report = await trainRecommender(small(data), { out: path('auto'), resume: 'auto' });
