@@ -20,6 +20,7 @@ interface Flags {
   readonly seeds?: number;
   readonly rows?: readonly string[];
   readonly epsilons?: readonly number[];
+  readonly validation?: boolean;
   readonly jobs?: number;
   readonly device?: string;
   readonly resume?: boolean;
@@ -39,6 +40,10 @@ export function experimentCommand(): Command {
     .option('--seeds <n>', 'runs of every cell (default: 5 for tables, else 1; quick: 1)', number)
     .option('--rows <ids>', `tables and ideas: only these, by comma: ${ROW_IDS.join(', ')}`, list)
     .option('--epsilons <list>', 'tables: only these budgets, by comma', numbers)
+    .option(
+      '--validation',
+      "measure on the item before everybody's last one, to choose settings without looking at that",
+    )
     .option('--jobs <n>', 'cells that run side by side, each with its share of the cores (default: 1)', number)
     .option('--device <name>', 'where models are trained: cpu, cuda or cuda:N (default: cpu)')
     .option('--resume', 'go on in --out: with the interrupted cell, then with those that are missing')

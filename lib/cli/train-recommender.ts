@@ -20,6 +20,7 @@ interface Flags {
   readonly synthetic?: boolean;
   readonly catalogue?: string;
   readonly minActions?: number;
+  readonly validation?: boolean;
   readonly minItemActions?: number;
   readonly epsilon?: number;
   readonly delta?: number;
@@ -116,6 +117,10 @@ export function trainRecommenderCommand(): Command {
       '--seed <n>',
       `initial weights and dropout; noise and sampling never repeat (default: ${common.seed})`,
       number,
+    )
+    .option(
+      '--validation',
+      "measure on the item before everybody's last one, to choose settings without looking at that",
     )
     .option('--plain', 'train the same model without privacy too (default where data are synthetic)')
     .option('--no-plain', 'do not')

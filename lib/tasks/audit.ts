@@ -144,18 +144,19 @@ function stated({ ledger, epsilon, exactEpsilon, delta }: PrivacyStatement): Aud
   };
 }
 
-async function trainingData({ data: source }: RunConfig, file?: string): Promise<SequenceDataset> {
+async function trainingData({ data: source, training }: RunConfig, file?: string): Promise<SequenceDataset> {
+  const held = { validation: training.validation === true };
   if (source.kind === 'synthetic') {
     if (file !== undefined) {
       raise('ERR_INVALID_ARGUMENT', 'audit: this run was trained on made-up histories; leave --data out.');
     }
-    return synthetic(source.users).interactions.split().train;
+    return synthetic(source.users).interactions.split(held).train;
   }
   if (file === undefined) {
     return raise('ERR_INVALID_ARGUMENT', 'audit: name the data with --data FILE; the run folder does not keep it.');
   }
   const { minActions, minItemActions = 1 } = source;
-  return (await interactions(file, { minActions, minItemActions })).split().train;
+  return (await interactions(file, { minActions, minItemActions })).split(held).train;
 }
 
 function checkStatement(value: Record<string, unknown>, path: string): PrivacyStatement {

@@ -26,6 +26,8 @@ export interface ExperimentControl {
   readonly small?: boolean;
   /** Goes on in `out`: with the cell that was interrupted, then with those that are missing. Default false. */
   readonly resume?: boolean;
+  /** Measures on the item before each user's last one: for choosing settings. Default false. */
+  readonly validation?: boolean;
   /** Cells that run at a time, each in a process of its own with its share of the cores. Default 1, in this process. */
   readonly jobs?: number;
   /** Where models are trained: `cpu`, `cuda` or `cuda:N`. Results of all devices belong together. Default `cpu`. */

@@ -24,15 +24,15 @@ export interface RankingData {
 export async function rankingData(
   name: string,
   settings: RankingExperiment,
-  control: Pick<ExperimentControl, 'data' | 'quick' | 'small' | 'device'>,
+  control: Pick<ExperimentControl, 'data' | 'quick' | 'small' | 'device' | 'validation'>,
 ): Promise<RankingData> {
-  const { quick = false, small = false, device } = control;
+  const { quick = false, small = false, validation = false, device } = control;
   const file = sourceOf(name, control, { madeUp: 'quick only', needs: settings.data.name });
   const shared = quick ? QUICK : { ...settings.options, ...(small && settings.small) };
   const { interactions, source } = await loadHistories(resolveOptions({ ...shared, ...file }));
   const { users, itemCount: items } = interactions;
-  const { actions } = interactions.split().train;
-  const options = { ...shared, delta: 1 / users };
+  const { actions } = interactions.split({ validation }).train;
+  const options = { ...shared, delta: 1 / users, ...(validation && { validation }) };
   const title = source.kind === 'file' ? source.name : 'made-up histories';
   const head = { experiment: name, quick, phantomgrad: VERSION, data: { name: title, users, items, actions }, options };
   return { head, options: { ...options, ...file, ...(device !== undefined && { device }) } };

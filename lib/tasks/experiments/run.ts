@@ -42,6 +42,12 @@ const SMALL_NAMES: readonly string[] = [
   TEXT_EXPERIMENT,
 ];
 
+/** Where --validation means something. */
+const MEASURED_ON_ITEMS: readonly string[] = [
+  ...RANKING_NAMES,
+  ...['paper-fig-4', 'paper-fig-4-games', 'paper-fig-7', 'paper-fig-9'],
+];
+
 /** These train nothing, or what they measure is the machine. */
 const ALONE: readonly string[] = ['paper-table-1', 'paper-fig-6', 'paper-fig-8'];
 
@@ -81,7 +87,10 @@ export async function runExperiment(name: string, control: ExperimentControl): P
 }
 
 // Names that are none, and what an experiment of this name would have to ignore.
-function refuseUnfit(name: string, { rows, epsilons, small, quick, jobs, device }: ExperimentControl): void {
+function refuseUnfit(
+  name: string,
+  { rows, epsilons, small, quick, validation, jobs, device }: ExperimentControl,
+): void {
   if (!EXPERIMENT_NAMES.includes(name)) {
     const known = EXPERIMENT_NAMES.join(', ');
     raise('ERR_INVALID_ARGUMENT', `experiment: there is no ${JSON.stringify(name)}; known are ${known}.`);
@@ -94,6 +103,9 @@ function refuseUnfit(name: string, { rows, epsilons, small, quick, jobs, device 
     refuse(`has no small variant; --small is for ${SMALL_NAMES.join(', ')}`);
   }
   if (small === true && quick === true) refuse('a quick run is small already; give --quick or --small');
+  if (validation === true && !MEASURED_ON_ITEMS.includes(name)) {
+    refuse(`measures no held-out items; --validation is for ${MEASURED_ON_ITEMS.join(', ')}`);
+  }
   if (jobs !== undefined) check.integer(`experiment ${name}`, { jobs }, 1);
   if (jobs !== undefined && jobs > 1 && ALONE.includes(name))
     refuse('takes no jobs: it trains nothing, or measures time and memory');

@@ -115,6 +115,9 @@ export function gainLines({ rows, epsilons }: RankingExperiment, results: Result
   );
 }
 
+const VALIDATION_REMARK =
+  'Measured on the item before the last of each user: for choosing settings, not for comparing with others. ';
+
 /** Data and settings; what is not among the options is left out, because the cells differ in it. */
 export function settingsLine({ options, data }: ResultsHead): string {
   const { epochs, batchSize, learningRate, weightDecay, dim, maxLength, dropout, delta } = options;
@@ -130,7 +133,7 @@ export function settingsLine({ options, data }: ResultsHead): string {
   ].flatMap(([name, value]) => (value === undefined ? [] : [`${name} ${value}`]));
   return (
     `${data.name}: ${data.users} users, ${data.items} items, ${data.actions} training actions. ` +
-    `Adam with 20 % warm-up and linear decay, normalised gradients; ${settings.join(', ')}`
+    `${options.validation === true ? VALIDATION_REMARK : ''}Adam with 20 % warm-up and linear decay, normalised gradients; ${settings.join(', ')}`
   );
 }
 

@@ -1,6 +1,6 @@
 // What a run is going to do, decided and checked as a whole before anything is trained or written.
 
-import type { Split } from '../../data';
+import type { EvaluationSet, Interactions, SequenceDataset } from '../../data';
 import type { SequentialModel } from '../../models/sequential-model';
 import { VERSION } from '../../version';
 import {
@@ -29,7 +29,9 @@ import type { RunDescription } from './run-folder';
 export interface Job {
   readonly options: ResolvedOptions;
   readonly histories: Histories;
-  readonly split: Split;
+  readonly train: SequenceDataset;
+  /** What is measured: the last item of each user, or the one before it (`validation`). */
+  readonly heldOut: EvaluationSet;
   readonly sampler: Sampler;
   /** Logical steps, ceil(epochs N / B). */
   readonly steps: number;
@@ -48,8 +50,8 @@ export interface Job {
  */
 export function makeJob(options: ResolvedOptions, histories: Histories): Job {
   const { epsilon, delta, epochs, recoverySteps, noise } = options;
-  const split = histories.interactions.split();
-  const records = split.train.length;
+  const { train, heldOut } = split(histories.interactions, options);
+  const records = train.length;
   const sampler = poisson({
     batchSize: options.batchSize ?? defaultBatchSize(records, histories.source.kind),
   });
@@ -60,7 +62,15 @@ export function makeJob(options: ResolvedOptions, histories: Histories): Job {
   const clip = normalize({ maxGradNorm: 1 });
   const plan = { records, epochs, recoverySteps, target, sampler, clip, noise };
   const engine = new PrivacyEngine(model, { ...plan, ...itemsAndScales(options, model) });
-  return { options, histories, split, sampler, steps, learningRate, model, engine };
+  return { options, histories, train, heldOut, sampler, steps, learningRate, model, engine };
+}
+
+function split(
+  interactions: Interactions,
+  { validation }: Pick<ResolvedOptions, 'validation'>,
+): Pick<Job, 'train' | 'heldOut'> {
+  const { train, validation: before, test } = interactions.split({ validation });
+  return { train, heldOut: before ?? test };
 }
 
 /** What the engine is told beside the plan: frequencies of the items, the tables that step by them, the scale of all other weights. */
@@ -81,13 +91,13 @@ function itemsAndScales(
 
 /** Says what was found, what is going to happen, and what to be careful about. */
 export function announce(
-  { options, histories, split, sampler, steps, learningRate, model, engine }: Job,
+  { options, histories, train, sampler, steps, learningRate, model, engine }: Job,
   tell: OnEvent,
 ): void {
   const { users, itemCount, vocabulary } = histories.interactions;
   const { noiseMultiplier, delta } = engine.plan;
   const made = histories.source.kind === 'synthetic';
-  tell({ kind: 'data', users, items: itemCount, actions: split.train.actions, made });
+  tell({ kind: 'data', users, items: itemCount, actions: train.actions, made });
   if (delta >= 1 / users) {
     const message = `delta ${delta} is not below 1 / ${users} users: it would allow publishing somebody's whole history.`;
     tell({ kind: 'warning', message });
@@ -106,12 +116,13 @@ export function announce(
 
 /** The part of config.json that the model does not know. */
 export function describe({ options, histories, sampler, steps, learningRate }: Job): RunDescription {
-  const { epochs, weightDecay, groupScale, rowStep } = options;
+  const { epochs, weightDecay, groupScale, rowStep, validation } = options;
+  const held = validation ? { validation } : {};
   const { vocabulary, itemIds } = histories.interactions;
   return {
     phantomgrad: VERSION,
     data: histories.source,
-    training: { epochs, steps, batchSize: sampler.batchSize, learningRate, weightDecay, groupScale, rowStep },
+    training: { epochs, steps, batchSize: sampler.batchSize, learningRate, weightDecay, groupScale, rowStep, ...held },
     vocabulary: { source: vocabulary, items: itemIds },
   };
 }

@@ -12,14 +12,22 @@ export const TASK = 'train recommender';
 
 /** Begins or goes on. The engine of `job` must be attached. */
 export function openCheckpoint(keeping: Keeping, job: Job, wanted: RecommenderOptions): Checkpoint {
-  const { options, histories, split, learningRate, engine } = job;
-  const { data: _data, catalogue: _catalogue, plain: _plain, quick: _quick, device: _device, ...settings } = options;
+  const { options, histories, train, learningRate, engine } = job;
+  const {
+    validation,
+    data: _data,
+    catalogue: _catalogue,
+    plain: _plain,
+    quick: _quick,
+    device: _device,
+    ...settings
+  } = options;
   const { itemIds, vocabulary } = histories.interactions;
   return openIn(keeping, engine, {
     task: TASK,
-    data: split.train,
+    data: train,
     configuration: {
-      options: settings,
+      options: { ...settings, ...(validation && { validation }) },
       learningRate,
       vocabulary,
       itemIds: createHash('sha256').update(itemIds.join('\n')).digest('hex'), // the fingerprint knows items by number

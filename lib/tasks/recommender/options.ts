@@ -67,6 +67,11 @@ export interface RecommenderOptions {
   readonly seed?: number;
   /** Train the same model without privacy as well, for comparison. Default: for made-up histories only. */
   readonly plain?: boolean;
+  /**
+   * Measure on the item before each user's last one; nobody looks at the last one. For choosing settings that are then measured on the
+   * last item, without this. Default false.
+   */
+  readonly validation?: boolean;
   /** A short run on less data, to see that everything works. */
   readonly quick?: boolean;
   /** Where the model is trained: `cpu`, `cuda` or `cuda:N`. A run may go on elsewhere. Default `cpu`. */
@@ -99,6 +104,7 @@ export const DEFAULTS = {
     groupScale: 0.2,
     rowStep: true,
     seed: 0,
+    validation: false,
     quick: false,
     device: 'cpu',
   },
@@ -160,7 +166,8 @@ export function resolveOptions(options: RecommenderOptions): ResolvedOptions {
   if (batchSize !== undefined) check.integer(name, { batchSize }, 1);
   if (learningRate !== undefined) check.positive(name, { learningRate });
   check.notNegative(name, { weightDecay });
-  check.integer(name, { minActions }, 2);
+  check.oneOf(name, { validation: resolved.validation }, [true, false]);
+  check.integer(name, { minActions }, resolved.validation ? 3 : 2);
   check.integer(name, { minItemActions: resolved.minItemActions }, 1);
   check.oneOf(name, { targets }, ['all', 'last']);
   check.oneOf(name, { model }, ['transformer', 'gru', 'lstm']);

@@ -99,7 +99,7 @@ async function run(
   { evaluateEvery }: Pace,
   signal?: AbortSignal,
 ): Promise<RecommenderReport> {
-  const { options, histories, split, model, engine } = job;
+  const { options, histories, train, heldOut, model, engine } = job;
   const out = keeping?.out ?? null;
   let checkpoint: Checkpoint | null = null;
   const open = (): Checkpoint => {
@@ -108,13 +108,13 @@ async function run(
     return checkpoint;
   };
   const evaluated = (step: number, epoch: number): void => {
-    const { hit, ndcg, includingSeen } = measure('private', model, split.test, reporter.tell);
+    const { hit, ndcg, includingSeen } = measure('private', model, heldOut, reporter.tell);
     const excludingSeen = { hit, ndcg };
     const point = { kind: 'accuracy', role: 'private', step, epoch, excludingSeen, includingSeen } as const;
     reporter.measured(pointLine(point));
     reporter.tell(point);
   };
-  const { interrupted, secondsPerEpoch } = await fit(model, engine, split.train, {
+  const { interrupted, secondsPerEpoch } = await fit(model, engine, train, {
     ...fitOptions(job, 'private', reporter, signal),
     ...(keeping === null ? {} : { checkpoint: open }),
     ...(evaluateEvery === undefined ? {} : { evaluation: { every: evaluateEvery, run: evaluated } }),
@@ -128,10 +128,10 @@ async function run(
   }
   const rows: Row[] = [];
   if (!interrupted) {
-    rows.push(measure('private', model, split.test, reporter.tell));
+    rows.push(measure('private', model, heldOut, reporter.tell));
     const plain = options.plain ? await trainPlain(job, reporter, signal) : null;
     if (plain !== null) rows.push(plain);
-    rows.push(...baselines(split.train, split.test, histories.optimum, reporter.tell));
+    rows.push(...baselines(train, heldOut, histories.optimum, reporter.tell));
     for (const row of rows) reporter.measured(rowLine(row));
     if (out !== null) await writeReport(out, 'phantomgrad: private recommender');
     // Only now: whoever is stopped while ranking goes on there. The statement beside the weights says what the checkpoint said.
@@ -143,13 +143,13 @@ async function run(
 
 /** The same model, sampler, kernels and schedule without clipping and noise; null when interrupted. */
 async function trainPlain(job: Job, reporter: Reporter, signal?: AbortSignal): Promise<Row | null> {
-  const { options, split, sampler } = job;
+  const { options, train, heldOut, sampler } = job;
   const model = newModel(options, job.model.itemCount);
   if (model.usesFrequencies) model.outputBias = job.model.outputBias; // popularity is no secret of the private one
-  const engine = new PlainEngine(model, { records: split.train.length, epochs: options.epochs, sampler });
+  const engine = new PlainEngine(model, { records: train.length, epochs: options.epochs, sampler });
   try {
-    const { interrupted } = await fit(model, engine, split.train, fitOptions(job, 'plain', reporter, signal));
-    return interrupted ? null : measure('plain', model, split.test, reporter.tell);
+    const { interrupted } = await fit(model, engine, train, fitOptions(job, 'plain', reporter, signal));
+    return interrupted ? null : measure('plain', model, heldOut, reporter.tell);
   } finally {
     model.dispose();
   }

@@ -70,6 +70,15 @@ test('an interrupted experiment goes on with the cells that are missing, and rep
   }
 });
 
+test('cells of a table are not mixed with those that are measured for choosing settings', async () => {
+  const out = join(home, 'validation');
+  const control = { out, quick: true, rows: ['vanilla'], epsilons: [8] };
+  const { text } = await runExperiment('paper-table-2', { ...control, validation: true });
+  expect(text).toContain('the item before the last');
+  const other = runExperiment('paper-table-2', { ...control, resume: true });
+  await expect(other).rejects.toMatchObject({ code: 'ERR_RUN_FOLDER', message: expect.stringContaining('now it would be') as string }); // prettier-ignore
+});
+
 test('rows and budgets that were chosen are the ones that run', async () => {
   const control = { out: join(home, 'chosen'), quick: true, rows: ['reAttention', 'vanilla'], epsilons: [8] };
   const { planned, rows } = await runExperiment('paper-table-2', control);
@@ -104,6 +113,20 @@ const refusals: [string, string, object, string, RegExp][] = [
   ['an unknown row', 'paper-table-2', { quick: true, rows: ['gpt'] }, 'ERR_INVALID_ARGUMENT', /gpt.*vanilla/],
   ['no rows', 'paper-table-2', { quick: true, rows: [] }, 'ERR_INVALID_ARGUMENT', /row/],
   ['another budget', 'paper-table-2', { quick: true, epsilons: [3] }, 'ERR_INVALID_ARGUMENT', /5, 8, 10/],
+  ['rows of another table', 'ideas', { quick: true, rows: ['gru'] }, 'ERR_INVALID_ARGUMENT', /gru.*bias/],
+  ['no jobs', 'paper-table-2', { quick: true, jobs: 0 }, 'ERR_INVALID_ARGUMENT', /jobs/],
+  ['measuring side by side', 'paper-fig-8', { quick: true, jobs: 2 }, 'ERR_INVALID_ARGUMENT', /time and memory/],
+  ['an unknown device', 'ideas', { quick: true, device: 'tpu' }, 'ERR_INVALID_ARGUMENT', /tpu/],
+  ['a device for what trains nothing', 'paper-fig-6', { device: 'cpu' }, 'ERR_INVALID_ARGUMENT', /device/],
+  ['a small variant of a table', 'paper-table-2', { small: true }, 'ERR_INVALID_ARGUMENT', /small.*ideas/],
+  ['small and quick', 'ideas', { small: true, quick: true }, 'ERR_INVALID_ARGUMENT', /--quick or --small/],
+  [
+    'validation of a text',
+    'tinyshakespeare',
+    { quick: true, validation: true },
+    'ERR_INVALID_ARGUMENT',
+    /paper-table-2/,
+  ],
   ['rows of a figure', 'paper-fig-6', { quick: true, rows: ['gru'] }, 'ERR_INVALID_ARGUMENT', /table/],
   ['resuming nothing', 'paper-table-2', { quick: true, resume: true }, 'ERR_RUN_FOLDER', /no experiment/],
 ];

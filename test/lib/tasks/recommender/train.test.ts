@@ -1,6 +1,7 @@
 // A whole run on a small log: what it spends, writes, says, and gives back.
 
 import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 
 import { VERSION } from '../../../../lib/version';
 import { Recommender, trainRecommender, type RunEvent } from '../../../../lib/tasks';
@@ -72,6 +73,23 @@ test.each([{ outputBias: true }, { rowStep: true }])('%p alone pays for one hist
     { kind: 'gaussian', count: 1 },
     { kind: 'poissonGaussian', count: 6 },
   ]);
+});
+
+test('with validation nobody looks at the last items: other last items change nothing that is measured', async () => {
+  const text = readFileSync(data, 'utf8');
+  const other = path('other.csv');
+  // Everybody's sixth action becomes the same item, which others have, too.
+  writeFileSync(other, text.replace(/,i\d+,1005$/gm, ',i1,1005'));
+  const short = { ...small(data), epochs: 0.3, epsilon: 8 };
+  const measured = async (file: string, validation: boolean): Promise<unknown[]> => {
+    const out = path(`held-${validation}-${file === other}`);
+    const { rows } = await trainRecommender({ ...short, data: file, validation }, { out });
+    const config = JSON.parse(readFileSync(join(out, 'config.json'), 'utf8')) as { training: object };
+    expect('validation' in config.training).toBe(validation);
+    return rows.filter(({ name }) => name !== 'private'); // counted, so without noise
+  };
+  expect(await measured(other, true)).toEqual(await measured(data, true));
+  expect(await measured(other, false)).not.toEqual(await measured(data, false));
 });
 
 test('the metrics log has a line a step and marks itself as not private', () => {
