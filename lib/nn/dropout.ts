@@ -28,7 +28,8 @@ export function segmentsForDropout(operation: string): Segments {
 
 /**
  * While training, sets each element to 0 with probability `p` and divides the others by 1 − p. The mask is a function
- * of (seed, step, site, record, element of the sample); seed and site come from the initializer.
+ * of (seed, step, site, record, element of the sample); seed and site come from the initializer. An engine that trains with privacy
+ * gives the record's number under a secret key.
  */
 export class Dropout extends Module {
   readonly p: number;

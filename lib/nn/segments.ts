@@ -19,6 +19,18 @@ export function batchToken(batch: object): number {
   return token;
 }
 
+const keysOf = new WeakMap<object, BigInt64Array>();
+
+/**
+ * Gives the samples of a batch keys of their own: dropout follows from these, not from the numbers of the records. Engines that train with
+ * privacy call it for the batches that they hand out, because a number tells how many records stand before it.
+ *
+ * @param keys  `[B]`.
+ */
+export function keyBatch(batch: object, keys: BigInt64Array): void {
+  keysOf.set(batch, keys);
+}
+
 /**
  * From now on, rows in segments that name no batch come from `batch`; null: from none in particular. Engines call this for the
  * batch that they hand out, so that a loss computed before, from another batch, is refused.
@@ -44,8 +56,10 @@ export interface SegmentedBatch {
 export class Segments {
   /** `[B + 1]` int64 on the CPU. */
   readonly cuSeqlens: Tensor;
-  /** `[B]` int64. */
+  /** `[B]` int64: the records' numbers, or what {@link keyBatch} gave the batch instead. */
   readonly sampleKeys: Tensor;
+  /** The same as an array. */
+  readonly keys: BigInt64Array;
   /** Whether samples are known by their records: dropout asks for it while training. */
   readonly keyed: boolean;
   readonly samples: number;
@@ -53,7 +67,7 @@ export class Segments {
 
   constructor(
     readonly offsets: BigInt64Array,
-    recordIds: ArrayLike<number> | undefined,
+    recordIds: ArrayLike<number | bigint> | undefined,
     readonly step: number,
     readonly token: number,
   ) {
@@ -65,14 +79,14 @@ export class Segments {
       raise('ERR_BATCH_DIMENSION', `Segments: expected ${this.samples} record ids, got ${recordIds.length}.`);
     }
     this.keyed = recordIds !== undefined;
-    const keys = BigInt64Array.from({ length: this.samples }, (_, b) => BigInt(recordIds?.[b] ?? b));
+    this.keys = BigInt64Array.from({ length: this.samples }, (_, b) => BigInt(recordIds?.[b] ?? b));
     this.cuSeqlens = keep(fromTypedArray(offsets, [offsets.length]));
-    this.sampleKeys = keep(fromTypedArray(keys, [this.samples]));
+    this.sampleKeys = keep(fromTypedArray(this.keys, [this.samples]));
   }
 
   /** The segments of a batch. Whoever computes a loss from them computes it from that very batch. */
   static of(batch: SegmentedBatch): Segments {
-    return new Segments(batch.offsets, batch.recordIds, batch.step ?? 0, batchToken(batch));
+    return new Segments(batch.offsets, keysOf.get(batch) ?? batch.recordIds, batch.step ?? 0, batchToken(batch));
   }
 
   /**
@@ -97,16 +111,16 @@ export class Segments {
   withOffsets(offsets: BigInt64Array): Segments {
     if (offsets.length !== this.samples + 1)
       raise('ERR_BATCH_DIMENSION', `Segments: expected ${this.samples + 1} offsets, got ${offsets.length}.`);
-    return new Segments(offsets, this.#recordIds(), this.step, this.token);
+    return new Segments(offsets, this.#ownKeys, this.step, this.token);
   }
 
   /** The same samples at another step: where a layer is used twice, its dropout drops something else the second time. */
   atStep(step: number): Segments {
-    return new Segments(this.offsets, this.#recordIds(), step, this.token);
+    return new Segments(this.offsets, this.#ownKeys, step, this.token);
   }
 
-  #recordIds(): number[] | undefined {
-    return this.keyed ? Array.from(this.sampleKeys.toTypedArray() as BigInt64Array, Number) : undefined;
+  get #ownKeys(): BigInt64Array | undefined {
+    return this.keyed ? this.keys : undefined;
   }
 
   dispose(): void {

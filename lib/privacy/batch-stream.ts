@@ -2,7 +2,8 @@
 
 import * as check from '../check';
 import { raise } from '../errors';
-import { enterBatch } from '../nn/segments';
+import { enterBatch, keyBatch } from '../nn/segments';
+import { RecordKeys } from './record-keys';
 import type { Draws, DrawingSampler, RandomSource, Sampler } from './sampling';
 
 /** What an engine knows of a physical batch. */
@@ -24,10 +25,15 @@ export interface PackingOptions {
   readonly targets?: 'all' | 'last';
   /** Logical step, given by the engine: data whose records hold several sequences choose one by it. */
   readonly step?: number;
+  /**
+   * Given by the engine: a number from 0 to 2^32 - 1 for a record, by which such data choose. Its number in the data would not do: it tells how
+   * many records stand before it.
+   */
+  readonly choice?: (record: number) => number;
 }
 
 /** What a model says about how its batches should be laid out. */
-export interface Packing extends Omit<PackingOptions, 'rowBudget' | 'step'> {
+export interface Packing extends Omit<PackingOptions, 'rowBudget' | 'step' | 'choice'> {
   /** Memory that one row needs between forward and update, in bytes: mostly its logits. */
   readonly bytesPerRow: number;
 }
@@ -46,13 +52,16 @@ export class BatchStream<B extends PhysicalBatch> {
   #logical: readonly Sampled<B>[] = [];
   #consumed = 0; // of #logical
   #outstanding: Sampled<B> | null = null;
+  readonly #keys: RecordKeys;
   #draws: Draws | null = null; // one assignment of records to batches for the whole run, where the sampler has one
 
   constructor(
     private readonly sampler: Sampler,
     private readonly records: number,
     private readonly random: RandomSource,
-  ) {}
+  ) {
+    this.#keys = new RecordKeys(random);
+  }
 
   get outstanding(): Sampled<B> | null {
     return this.#outstanding;
@@ -87,8 +96,9 @@ export class BatchStream<B extends PhysicalBatch> {
         if (step === null) return;
         this.random.startStep(step);
         const drawn = draws.batch(step);
-        const batches = checkPacking(data.pack(drawn, { ...options, step }), drawn.length);
-        this.#logical = batches.map((batch) => Object.freeze({ ...batch, step }));
+        const choice = (record: number): number => this.#keys.choice(record);
+        const batches = checkPacking(data.pack(drawn, { ...options, step, choice }), drawn.length);
+        this.#logical = batches.map((batch) => this.#handedOut(batch, step));
         this.#consumed = 0;
       }
       const batch = this.#logical[this.#consumed] as Sampled<B>;
@@ -99,6 +109,13 @@ export class BatchStream<B extends PhysicalBatch> {
         raise('ERR_BATCH_NOT_SAMPLED', 'batches: the previous batch was not given to optimizer.step({ loss }).');
       }
     }
+  }
+
+  #handedOut(batch: B, step: number): Sampled<B> {
+    const sampled = Object.freeze({ ...batch, step });
+    const { recordIds } = batch as { readonly recordIds?: ArrayLike<number> };
+    if (recordIds !== undefined) keyBatch(sampled, this.#keys.masks(recordIds));
+    return sampled;
   }
 }
 

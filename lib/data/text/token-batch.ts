@@ -13,6 +13,8 @@ export interface TokenPackOptions {
   readonly targets?: 'all' | 'last';
   /** Logical step: chooses among the sequences of a record that has several. */
   readonly step?: number;
+  /** Given by an engine: the number that stands for a record in that choice. Default: its number in the data. */
+  readonly choice?: (record: number) => number;
 }
 
 /** One sequence as the model reads it. */
@@ -28,7 +30,7 @@ export interface TokenSource {
   readonly hasTypes: boolean;
   readonly hasLabels: boolean;
   readonly hasClasses: boolean;
-  partsAt(record: number, step: number): SequenceParts;
+  partsAt(record: number, step: number, choice?: number): SequenceParts;
   classOf(record: number): number;
 }
 
@@ -37,11 +39,15 @@ export interface TokenSource {
  *
  * @throws ERR_INVALID_ARGUMENT for a record outside the data set.
  */
-export function packTokens(source: TokenSource, recordIds: Int32Array, rowBudget: number, step: number): TokenBatch[] {
+export function packTokens(
+  source: TokenSource,
+  recordIds: Int32Array,
+  { rowBudget, step = 0, choice }: TokenPackOptions,
+): TokenBatch[] {
   const read = new Map<number, SequenceParts>();
   for (const record of recordIds) {
     if (read.has(record)) raise('ERR_INVALID_ARGUMENT', `pack: records must be distinct, got ${record} twice.`);
-    read.set(record, source.partsAt(record, step));
+    read.set(record, source.partsAt(record, step, choice?.(record)));
   }
   const rows = Array.from(recordIds, (record) => read.get(record)!.ids.length);
   const groups = packRecords(recordIds, rows, { rowBudget });

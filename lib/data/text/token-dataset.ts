@@ -46,7 +46,7 @@ export interface TokenDatasetOptions {
  * Records of token sequences for `engine.batches`.
  *
  * A record with several sequences (all references of one meaning, all documents of one author) is still one record: a draw of it trains on
- * one of its sequences, chosen by seed, record and step, never by what else was drawn. Its gradient is clipped as a whole, so ε holds for
+ * one of its sequences, chosen by seed, step and what the engine knows the record by, never by what else was drawn. Its gradient is clipped as a whole, so ε holds for
  * adding or removing all its sequences at once.
  */
 export class TokenDataset {
@@ -153,15 +153,20 @@ export class TokenDataset {
     );
   }
 
-  /** Which sequence of a record step number `step` trains on. */
-  sequenceAt(record: number, step: number): number {
+  /**
+   * Which sequence of a record step number `step` trains on.
+   *
+   * @param choice  A number from 0 to 2^32 - 1 that stands for the record. Default: its own, which says how many records are before it and
+   *   will not do for training with privacy.
+   */
+  sequenceAt(record: number, step: number, choice = record): number {
     const count = this.sequencesOf(record);
-    return count === 1 ? 0 : mixed(this.seed, record, step) % count;
+    return count === 1 ? 0 : mixed(this.seed, choice, step) % count;
   }
 
-  /** What a step reads of a record. */
-  partsAt(record: number, step: number): SequenceParts {
-    const sequence = this.sequenceAt(record, step);
+  /** What a step reads of a record; `choice` as in {@link sequenceAt}. */
+  partsAt(record: number, step: number, choice?: number): SequenceParts {
+    const sequence = this.sequenceAt(record, step, choice);
     const labels = this.hasLabels ? this.labels(record, sequence) : null;
     return { ids: this.ids(record, sequence), labels, types: this.types(record, sequence) };
   }
@@ -172,7 +177,7 @@ export class TokenDataset {
    * @throws ERR_INVALID_ARGUMENT when a sequence of the data set has more tokens than `maxLength`, or for `targets: 'last'`.
    */
   pack(recordIds: Int32Array, options: TokenPackOptions): TokenBatch[] {
-    const { rowBudget, maxLength = Infinity, targets = 'all', step = 0 } = options;
+    const { maxLength = Infinity, targets = 'all' } = options;
     check.oneOf('pack', { targets }, ['all']);
     if (this.longest > maxLength) {
       raise(
@@ -180,7 +185,7 @@ export class TokenDataset {
         `pack: the model reads ${maxLength} tokens, the data have sequences of ${this.longest}. Give maxLength where the data set is made.`,
       );
     }
-    return packTokens(this, recordIds, rowBudget, step);
+    return packTokens(this, recordIds, options);
   }
 
   /**

@@ -57,7 +57,7 @@ export function inTextScope<T>(
         positions: column(rows.positions),
         tokenTypeIds: rows.tokenTypeIds === undefined ? null : column(rows.tokenTypeIds),
         texts: single ? segments.cuSeqlens : fromTypedArray(rows.texts),
-        textKeys: single ? segments.sampleKeys : fromTypedArray(textKeys(rows)),
+        textKeys: single ? segments.sampleKeys : fromTypedArray(textKeys(rows, segments.keys)),
         segments,
         cache,
       });
@@ -91,17 +91,12 @@ function checkTokens(
   }
 }
 
-/** A key for every text that depends on its record and its place there alone, and that no other text has. */
-function textKeys({
-  texts,
-  offsets,
-  samples,
-  recordIds,
-}: TokenRows & { readonly recordIds?: Int32Array }): BigInt64Array {
+/** A key for every text that depends on its sample's and its place there alone. */
+function textKeys({ texts, offsets, samples }: TokenRows, sampleKeys: BigInt64Array): BigInt64Array {
   const keys = new BigInt64Array(texts.length - 1);
   let text = 0;
   for (let b = 0; b < samples; b++) {
-    const record = BigInt(recordIds?.[b] ?? b) << 20n;
+    const record = (sampleKeys[b] as bigint) << 20n; // 64 bits of it are kept
     for (let place = 0n; text < keys.length && (texts[text] as bigint) < (offsets[b + 1] as bigint); place++)
       keys[text++] = record + place;
   }

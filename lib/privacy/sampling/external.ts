@@ -5,7 +5,8 @@ import { checkBatchSize, rateOf, stepsOf, type Sampler, soundNeighbours } from '
 
 /**
  * For a loop over a foreign loader. Nothing is known about how its batches are drawn, so every step is charged as a Gaussian
- * mechanism on all records (q = 1). Each record may occur at most once in a logical batch, and who else is in it must not depend on it.
+ * mechanism on all records (q = 1). Each record may occur at most once in a logical batch, and neither who else is in it nor the
+ * `recordIds` of the others, which dropout is keyed by, may depend on it.
  *
  * @param batchSize  The divisor of the released mean: a public constant, not the length of the batch at hand.
  * @throws ERR_INVALID_ARGUMENT when `batchSize` is not a whole number above 0.

@@ -131,7 +131,7 @@ export const QUICK_REMARK = 'A quick run: it shows that everything works, not ho
 export const DEPARTURES: readonly string[] = [
   'the last item of each history is held out and the one before it trains; the paper seems to hold out two',
   'batches are drawn by Poisson sampling, which the accountant assumes, and accounted for with the PLD accountant',
-  'seeds fix initial weights and dropout, the same in every row; noise and sampling never repeat',
+  'seeds fix initial weights, the same in every row; noise, sampling and dropout of private rows never repeat',
   'the paper does not say whether ranking leaves out seen items: both conventions stand beside its one number',
   'Re-Attention pays for its item frequencies out of the same epsilon; the paper takes them as given',
 ];
