@@ -6,7 +6,7 @@
 //   remove: δ(ε) = E_Q[(S/b - e^ε)_+] = E_P[(1 - e^ε b/S)_+],     add: δ(ε) = E_Q[(1 - e^ε S/b)_+]
 // Both are convex in every Y_j. Moving the mass of each cell [kh, (k+1)h] to its two ends so that its mean stays therefore
 // raises both: the distribution of S on the grid, by FFT, gives upper bounds for all ε at once. What lies above the grid
-// counts as infinite in `remove` and as nothing in `add`, where (…)_+ is 0; rounding and aliasing are charged.
+// counts as infinite in `remove`; in `add` it counts fully, or as nothing where (…)_+ is 0 there. Rounding and aliasing are charged.
 
 import { convolve, type Term } from './convolution';
 import { MASS_ERROR, RULE, sumOf } from './discretisation';
@@ -97,6 +97,8 @@ export function binnedCurve({ bins, mu }: BinnedRun, size: number, window: numbe
   const keptP = Math.exp((bins - 1) * Math.log(massQ) + Math.log(massP) + 2 * bins * MASS_ERROR);
   const keptQ = Math.exp(bins * Math.log(massQ) + 2 * bins * MASS_ERROR);
   const logDropped = logAddExp(Math.log(bins - 1) + logPhi(-edge), logPhi(mu - edge));
+  const dropped = bins * Math.exp(logPhi(-edge)); // under Q
+  const largest = (size / 2 - 1) * h;
   const rest = Math.exp(logDropped) + Math.exp(logAlias(under, biased, h, bins, window)) + 1e-300;
   return (epsilon) => {
     const level = bins * Math.exp(epsilon);
@@ -112,7 +114,8 @@ export function binnedCurve({ bins, mu }: BinnedRun, size: number, window: numbe
     }
     // The mean of a cell is right to MASS_ERROR: that moves S by as much, and (1 - e^ε S/b)_+ by e^ε times it.
     const shift = 2 * Math.exp(epsilon) * MASS_ERROR * below;
-    return Math.min(1, Math.max(removed * keptP + rest, added * keptQ + shift));
+    const seen = largest >= floor ? 0 : dropped; // single values beyond the grid whose sum may still be below the floor
+    return Math.min(1, Math.max(removed * keptP + rest, added * keptQ + shift + seen));
   };
 }
 

@@ -8,6 +8,7 @@
 //
 // Poisson sampling, k records more: P = Σ_i Bin(k, q)(i) N(i), Q = N(0); Ganesh 2024, arXiv 2401.10294.
 
+import { logBinomial } from './binomial';
 import type { Direction, TiltedSum } from './cumulant';
 import type { DiscreteLoss, GridOptions } from './discretisation';
 import { REACH } from './loss';
@@ -33,13 +34,8 @@ export interface Line {
 
 /** The weights of Bin(k, q) at the means 0..k. */
 export function binomialWeights(k: number, q: number): Mixture {
-  const logWeights: number[] = [];
-  let log = k * Math.log1p(-q);
-  for (let i = 0; i <= k; i++) {
-    logWeights.push(log);
-    log += Math.log((k - i) / (i + 1)) + Math.log(q) - Math.log1p(-q);
-  }
-  const means = logWeights.map((_, i) => i);
+  const means = Array.from({ length: k + 1 }, (_, i) => i);
+  const logWeights = means.map((i) => logBinomial(k, q, i));
   // Components too rare for a double would only cost time; their mass goes to the largest mean that is kept.
   const kept = means.filter((i) => i <= k * q || logWeights[i]! > -300);
   const weights = kept.map((i) => Math.exp(logWeights[i]!));

@@ -1,5 +1,6 @@
 // Root finding and adaptive integration on functions whose answers are known.
 
+import { binomialWeights } from '../../../../lib/privacy/accounting/mixture';
 import { integrate } from '../../../../lib/privacy/accounting/quadrature';
 import { increasingRoot } from '../../../../lib/privacy/accounting/root';
 
@@ -27,4 +28,16 @@ test('integrals of smooth, peaked and oscillating functions meet their tolerance
   const wave = integrate((x) => [Math.cos(200 * x), 0], 0, 1, 1e-12, 20);
   expect(Math.abs(wave.value[0] - Math.sin(200) / 200)).toBeLessThan(1e-11);
   expect(wave.gross).toBeGreaterThan(0.6);
+});
+
+test.each([
+  [3, 0.5],
+  [100, 0.01],
+  [1000, 0.3],
+  [10_000, 0.999],
+])('the weights of Bin(%i, %d) keep 13 digits: they add up to 1 and to the mean', (k, q) => {
+  const { weights, means } = binomialWeights(k, q);
+  expect(Math.abs(weights.reduce((sum, weight) => sum + weight, 0) - 1)).toBeLessThan(1e-13);
+  const mean = weights.reduce((sum, weight, i) => sum + weight * (means[i] as number), 0);
+  expect(Math.abs(mean / (k * q) - 1)).toBeLessThan(1e-13);
 });
