@@ -28,10 +28,11 @@ export interface CrossEntropyOptions extends SampleLossOptions {
  * @param logits `[..., classes]`; `[B, ..., classes]` without a scope, `[N, classes]` rows of the surrounding segments.
  * @param targets int64 of the leading shape.
  * @returns `[B]`
- * @throws ERR_BATCH_DIMENSION if the rows are not those of the segments
+ * @throws ERR_INVALID_ARGUMENT for targets of another shape. @throws ERR_BATCH_DIMENSION if the rows are not those of the segments
  */
 export function crossEntropy(logits: Tensor, targets: Tensor, options: CrossEntropyOptions = {}): Tensor {
   const { ignoreIndex = -100, labelSmoothing = 0 } = options;
+  sameShape('crossEntropy', 'targets', targets, logits.shape.slice(0, -1));
   const classes = logits.shape.at(-1) ?? 0;
   const flat = targets.reshape([-1]);
   const rows = aten.cross_entropy_loss(logits.reshape([-1, classes]), flat, {
@@ -44,10 +45,13 @@ export function crossEntropy(logits: Tensor, targets: Tensor, options: CrossEntr
 }
 
 /**
- * Squared error. @param input any shape, samples (or rows of the segments) first @param target the same shape @returns
- * `[B]`
+ * Squared error.
+ *
+ * @param input any shape, samples (or rows of the segments) first @param target the same shape @returns `[B]`
+ * @throws ERR_INVALID_ARGUMENT for a target of another shape. @throws ERR_BATCH_DIMENSION if the rows are not those of the segments
  */
 export function meanSquaredError(input: Tensor, target: Tensor, options: SampleLossOptions = {}): Tensor {
+  sameShape('meanSquaredError', 'target', target, input.shape);
   const error = aten.mse_loss(input, target, 0);
   return perSampleLoss('meanSquaredError', error, null, options);
 }
@@ -55,12 +59,24 @@ export function meanSquaredError(input: Tensor, target: Tensor, options: SampleL
 /**
  * Binary cross entropy of logits, stable for large ones.
  *
- * @param logits any shape, samples (or rows of the segments) first @param targets the same shape, in [0, 1] @returns
- * `[B]`
+ * @param logits any shape, samples (or rows of the segments) first @param targets the same shape, in [0, 1] @returns `[B]`
+ * @throws ERR_INVALID_ARGUMENT for targets of another shape. @throws ERR_BATCH_DIMENSION if the rows are not those of the segments
  */
 export function binaryCrossEntropy(logits: Tensor, targets: Tensor, options: SampleLossOptions = {}): Tensor {
+  sameShape('binaryCrossEntropy', 'targets', targets, logits.shape);
   const error = aten.binary_cross_entropy_with_logits(logits, targets, null, null, 0);
   return perSampleLoss('binaryCrossEntropy', error, null, options);
+}
+
+// Broadcast, [B, 1] and [B] make [B, B]: every sample's loss would hold everybody's target, which no gradient shows to the check of the
+// first step, and clipping would bound nothing.
+function sameShape(operation: string, name: string, { shape }: Tensor, expected: readonly number[]): void {
+  if (shape.length === expected.length && shape.every((size, axis) => size === expected[axis])) return;
+  raise(
+    'ERR_INVALID_ARGUMENT',
+    `${operation}: ${name} must have the shape [${expected.join(', ')}], got [${shape.join(', ')}]. Nothing is broadcast: a sample's loss ` +
+      'would hold the targets of others.',
+  );
 }
 
 /**

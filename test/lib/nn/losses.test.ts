@@ -81,6 +81,14 @@ test('an empty batch has a loss of shape [0]', () => {
   expect(withSegments(segments, () => meanSquaredError(draw(0, 3), draw(0, 3))).shape).toEqual([0]);
 });
 
+test('targets of another shape are refused: broadcast, they would put the targets of all samples into the loss of each', () => {
+  const refused = { code: 'ERR_INVALID_ARGUMENT', message: expect.stringContaining('[4, 1]') };
+  expect(() => meanSquaredError(draw(4, 1), draw(4))).toThrow(expect.objectContaining(refused));
+  expect(() => binaryCrossEntropy(draw(4), draw(4, 1).sigmoid())).toThrow(expect.objectContaining(refused));
+  expect(() => meanSquaredError(draw(4, 1), draw(1, 1))).toThrow(expect.objectContaining(refused));
+  expect(() => crossEntropy(draw(4, 1, 5), ids([[0, 1, 2, 3]]))).toThrow(expect.objectContaining(refused));
+});
+
 test('rows that are not those of the segments, and an unknown reduction, are refused', () => {
   using segments = ragged([2, 2]);
   expect(() => withSegments(segments, () => meanSquaredError(draw(2, 3), draw(2, 3)))).toThrow(
