@@ -48,6 +48,7 @@ export async function interactions(
   source: string | readonly Row[],
   options: InteractionsOptions = {},
 ): Promise<Interactions> {
+  check.onlyKnown('interactions', options, ['format', 'columns', 'minActions', 'minItemActions', 'catalogue']);
   const { minActions = 5, minItemActions = 1, format, columns } = options;
   check.integer('interactions', { minActions }, 1);
   check.integer('interactions', { minItemActions }, 1);

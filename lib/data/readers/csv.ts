@@ -18,6 +18,7 @@ import { DataFormatError, quote, refuse } from './failure';
 import { firstLine, separatorOf } from './formats';
 import type { ActionLog } from './log';
 import type { Source } from './source';
+import { utf8 } from './utf8';
 import { identifier, time } from './values';
 
 export interface CsvLayout {
@@ -102,7 +103,7 @@ export async function readCsv(source: Source, layout: CsvLayout, log: ActionLog)
 /** The records of a file as arrays of fields; with `info` each with its place, at a quarter of the speed. */
 export function parser(source: Source, delimiter: string, info = false): AsyncIterable<unknown> {
   const options = { delimiter, bom: true, trim: true, skip_empty_lines: true, info };
-  const bytes = Readable.from(source.bytes(), { objectMode: false, highWaterMark: 1 << 18 });
+  const bytes = Readable.from(utf8(source), { objectMode: false, highWaterMark: 1 << 18 });
   // pipeline, unlike pipe, carries errors forward and closes the file when the reader stops early.
   return pipeline(bytes, parse(options), () => undefined);
 }

@@ -1,8 +1,8 @@
 // Cuts a stream of bytes into lines, thousands at a time, because a promise per line would cost more than the line.
 
-import { StringDecoder } from 'node:string_decoder';
 import { refuse } from './failure';
 import type { Source } from './source';
+import { utf8 } from './utf8';
 
 export interface LineBlock {
   /** 1-based number of the first line of the block. */
@@ -16,14 +16,13 @@ const LONGEST = 1 << 20;
 /**
  * The lines of a text file (LF or CRLF, with or without byte-order mark, last line with or without an end).
  *
- * @throws ERR_DATA_FORMAT on a NUL character or a line of more than a million characters: that is not text.
+ * @throws ERR_DATA_FORMAT on bytes that are not UTF-8, a NUL character or a line of more than a million characters: that is not text.
  */
 export async function* lineBlocks(source: Source): AsyncGenerator<LineBlock> {
-  const decoder = new StringDecoder('utf8');
   let rest = '';
   let first = 1;
-  for await (const chunk of source.bytes()) {
-    const text = decoder.write(chunk);
+  for await (const chunk of utf8(source)) {
+    const text = chunk.toString('utf8');
     if (text.includes('\0')) refuse({ file: source.file, line: first }, 'text (UTF-8)', 'binary content');
     const lines = (rest + text).split('\n');
     if (first === 1 && lines[0]?.charCodeAt(0) === 0xfeff) lines[0] = lines[0].slice(1);
@@ -39,7 +38,6 @@ export async function* lineBlocks(source: Source): AsyncGenerator<LineBlock> {
     yield { first, lines };
     first += lines.length;
   }
-  rest += decoder.end();
   if (rest !== '') {
     const last = [first === 1 && rest.charCodeAt(0) === 0xfeff ? rest.slice(1) : rest];
     trimEnds(last);

@@ -2,10 +2,20 @@
 
 import { quote, refuse } from './failure';
 
-/** A user or item id as text. Numbers and big integers count as ids: 5 and "5" are the same item in every format. */
+/**
+ * A user or item id as text. Numbers and big integers count as ids: 5 and "5" are the same item in every format. A whole number beyond 2^53 may
+ * be another one that was rounded, and two users would become one: such ids must be text or big integers.
+ */
 export function identifier(value: unknown, what: 'user' | 'item', file: string, line: number): string {
   if (typeof value === 'string' && value !== '') return value;
-  if (typeof value === 'bigint' || (typeof value === 'number' && Number.isFinite(value))) return String(value);
+  if (typeof value === 'bigint' || (typeof value === 'number' && Number.isFinite(value))) {
+    if (typeof value === 'bigint' || !Number.isInteger(value) || Number.isSafeInteger(value)) return String(value);
+    return refuse(
+      { file, line },
+      `${what === 'user' ? 'a user' : 'an item'} id beyond 2^53 as text`,
+      `the number ${value}`,
+    );
+  }
   return refuse(
     { file, line },
     what === 'user' ? 'a user id' : 'an item id',

@@ -18,6 +18,7 @@ export interface SyntheticOptions extends LawOptions {
  * @example const users = syntheticInteractions(); const { train, test } = users.split();
  */
 export function syntheticInteractions(options: SyntheticOptions = {}): Interactions {
+  check.onlyKnown('syntheticInteractions', options, ['users', 'seed', 'items', 'genres']);
   const { users = 15_000, seed = 1, ...rest } = options;
   check.integer('syntheticInteractions', { users }, 1, 10_000_000);
   const law = syntheticLaw({ seed, ...rest });

@@ -3,6 +3,7 @@
 import * as check from '../../check';
 import { quote, refuse } from '../readers/failure';
 import { openSource } from '../readers/source';
+import { wholeText } from '../readers/utf8';
 import type { TextTokenizer } from '../tokenizer';
 import { TokenDataset } from './token-dataset';
 
@@ -20,20 +21,10 @@ export interface BlockOptions {
  * @throws ERR_DATA_FORMAT for a missing, empty, binary or damaged file.
  */
 export async function readText(path: string): Promise<string> {
-  const parts: Buffer[] = [];
-  for await (const chunk of (await openSource(path)).bytes()) parts.push(chunk);
-  const text = decoded(path, Buffer.concat(parts)).replace(/\r\n?/g, '\n');
+  const text = (await wholeText(await openSource(path))).replace(/\r\n?/g, '\n');
   if (text.trim() === '') refuse({ file: path }, 'text', quote(text));
   if (text.includes('\0')) refuse({ file: path }, 'text (UTF-8)', 'binary content');
   return text;
-}
-
-function decoded(path: string, bytes: Buffer): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch (error) {
-    return refuse({ file: path }, 'UTF-8 text', 'bytes that are none', error);
-  }
 }
 
 /**

@@ -4,6 +4,7 @@ import { CsvError } from 'csv-parse';
 import { lineOfRecord, parser } from '../readers/csv';
 import { DataFormatError, quote, refuse } from '../readers/failure';
 import { openSource, type Source } from '../readers/source';
+import { wholeText } from '../readers/utf8';
 
 /** One table with one text, in the order of the file. */
 export interface TablePair {
@@ -77,11 +78,10 @@ export async function e2e(path: string): Promise<TablePair[]> {
  */
 export async function dart(path: string): Promise<TablePair[]> {
   const source = await openSource(path);
-  const chunks: Buffer[] = [];
-  for await (const chunk of source.bytes()) chunks.push(chunk);
+  const text = await wholeText(source);
   let entries: unknown;
   try {
-    entries = JSON.parse(Buffer.concat(chunks).toString('utf8'));
+    entries = JSON.parse(text);
   } catch (error) {
     return refuse({ file: path }, 'a JSON array', (error as Error).message, error);
   }

@@ -126,6 +126,18 @@ describe('every format gives the same sequences', () => {
     });
   });
 
+  test('characters of several bytes survive wherever the chunks of a file are cut', async () => {
+    for (const shift of ['', 'x', 'xx', 'xxx']) {
+      const ids = Array.from({ length: 30_000 }, (_, k) => `${k === 0 ? shift : ''}é€😀${k % 9}`);
+      const lines = ids.map((id, k) => `u::${id}::5::${k}\n`).join('');
+      const users = await interactions(file('wide.dat', lines));
+      expect(users.itemIds).toHaveLength(9 + Number(shift !== ''));
+      expect(users.itemIds.join('')).not.toContain('\uFFFD');
+      const csv = await interactions(file('wide.csv', `user,item\n${ids.map((id) => `u,${id}\n`).join('')}`));
+      expect(csv.itemIds).toEqual(users.itemIds);
+    }
+  });
+
   test('numbers and text name the same item', async () => {
     const users = await interactions(
       [
@@ -168,6 +180,16 @@ describe('malformed data names file, line, what was expected and what was found'
     ['names.parquet', parquet(['who', 'what', 'when']), 1, /user column/, /"who"/],
     ['archive.dat', Buffer.from('PK\u0003\u0004rest'), undefined, /data file/, /zip/],
     ['binary.dat', Buffer.from([1, 2, 0, 3, 10]), 1, /text/, /binary/],
+    ['latin.dat', Buffer.from(`${good}caf\xe9::2::3::4\n${good}`, 'latin1'), 2, /UTF-8/, /another encoding/],
+    ['latin.csv', Buffer.from('user,item,time\n1,2,3\ncaf\xe9,2,3\n1,2,3\n', 'latin1'), 3, /UTF-8/, /another encoding/],
+    ['cut.csv', Buffer.from('user,item,time\n1,2,3\n1,€,3').subarray(0, 25), 3, /UTF-8/, /another encoding/],
+    [
+      'rounded.jsonl',
+      '{"user":1,"item":2}\n{"user":9007199254740993,"item":2}\n',
+      2,
+      /2\^53 as text/,
+      /9007199254740992/,
+    ],
     ['word.txt', 'hello\n', 1, /user::item/, /"hello"/],
     ['cut.dat.gz', gzipSync(good.repeat(1000)).subarray(0, 40), undefined, /gzip/, /too early/],
     [
@@ -261,6 +283,7 @@ describe('malformed data names file, line, what was expected and what was found'
   test('options that do not fit are refused before the file is read', async () => {
     for (const options of [
       { minActions: 0 },
+      { minaction: 1 } as never,
       { minActions: 1.5 },
       { minItemActions: 0 },
       { columns: { user: 'a', item: 1 } },
