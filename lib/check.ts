@@ -39,6 +39,13 @@ export function integer(operation: string, argument: Named<number>, least = 0, m
   }
 }
 
+/** A number of at least 0 and below 1. @throws ERR_INVALID_ARGUMENT */
+export function share(operation: string, argument: Named<number>): void {
+  const [name, value] = only(argument);
+  if (!(typeof value === 'number' && value >= 0 && value < 1))
+    refuse(operation, name, 'a number of at least 0 and below 1', value);
+}
+
 /** A number strictly between `low` and `high`. @throws ERR_INVALID_ARGUMENT */
 export function between(operation: string, argument: Named<number>, low: number, high: number): void {
   const [name, value] = only(argument);

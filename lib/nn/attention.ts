@@ -45,8 +45,7 @@ export class SelfAttention extends Module {
     check.integer('SelfAttention', { heads }, 1);
     if (dim % heads !== 0)
       raise('ERR_INVALID_ARGUMENT', `SelfAttention: ${heads} heads do not divide a width of ${dim}.`);
-    check.notNegative('SelfAttention', { dropout });
-    check.between('SelfAttention', { dropout }, -1, 1);
+    check.share('SelfAttention', { dropout });
     const linear = { ...options, init };
     this.qkv = new Linear(dim, 3 * dim, linear);
     this.out = new Linear(dim, dim, linear);

@@ -39,8 +39,7 @@ export class Dropout extends Module {
   /** @throws ERR_INVALID_ARGUMENT unless 0 ≤ p < 1 */
   constructor(p: number, { init = sharedInitializer() }: Pick<LayerOptions, 'init'> = {}) {
     super();
-    check.notNegative('Dropout', { p });
-    check.between('Dropout', { p }, -1, 1);
+    check.share('Dropout', { p });
     this.p = p;
     this.seed = init.seed;
     this.site = init.site();

@@ -49,10 +49,9 @@ export class Adam extends Optimizer<AdamMoment> {
   constructor(kind: 'adam' | 'adamw', parameters: Iterable<Tensor>, options: AdamSettings) {
     super(kind, parameters, options);
     const { betas, eps, weightDecay, noiseCorrection } = options;
-    for (const beta of betas) {
-      check.notNegative(kind, { beta });
-      check.between(kind, { beta }, -1, 1);
-    }
+    if (betas.length !== 2)
+      raise('ERR_INVALID_ARGUMENT', `${kind}: betas must be two numbers, got [${betas.join(', ')}].`);
+    for (const beta of betas) check.share(kind, { beta });
     check.notNegative(kind, { eps });
     check.notNegative(kind, { weightDecay });
     if (noiseCorrection !== undefined) {
@@ -128,12 +127,16 @@ export class Adam extends Optimizer<AdamMoment> {
   }
 }
 
+const KNOWN = ['lr', 'betas', 'eps', 'weightDecay', 'noiseCorrection', 'averageDecay'];
+
 /** Adam over `parameters`. @throws ERR_INVALID_ARGUMENT @example optim.adam(model.parameters(), { lr: 3e-3, weightDecay: 1e-5 }) */
 export function adam(parameters: Iterable<Tensor>, options: AdamOptions = {}): Adam {
+  check.onlyKnown('adam', options, KNOWN);
   return new Adam('adam', parameters, { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, ...options });
 }
 
 /** Adam with decoupled weight decay over `parameters`. @throws ERR_INVALID_ARGUMENT */
 export function adamw(parameters: Iterable<Tensor>, options: AdamOptions = {}): Adam {
+  check.onlyKnown('adamw', options, KNOWN);
   return new Adam('adamw', parameters, { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0.01, ...options });
 }

@@ -2,7 +2,7 @@
 
 import * as check from '../check';
 import { raise } from '../errors';
-import { keep, noGrad, type Tensor, tidy, torch, zeros } from '../tensor';
+import { keep, noGrad, Tensor, tidy, torch, zeros } from '../tensor';
 import type { PrivateArena, PrivateRelease } from './release';
 
 /** The one group of parameters that share their settings; `lr` may be set before every step. */
@@ -68,12 +68,11 @@ export abstract class Optimizer<Name extends string = string> {
     parameters: Iterable<Tensor>,
     { lr, averageDecay }: AverageOptions & { readonly lr: number },
   ) {
-    this.parameters = [...parameters];
+    this.parameters = listOf(operation, parameters);
     this.#arenaOrder = this.parameters;
     checkParameters(operation, this.parameters);
     if (averageDecay !== undefined) {
-      check.notNegative(operation, { averageDecay });
-      check.between(operation, { averageDecay }, -1, 1);
+      check.share(operation, { averageDecay });
     }
     this.averageDecay = averageDecay ?? null;
     let rate = checkedRate(operation, lr);
@@ -329,6 +328,17 @@ function refuse(kind: string, what: string): never {
 function checkedRate(operation: string, lr: number): number {
   check.notNegative(operation, { lr });
   return lr;
+}
+
+// A function, one tensor or pairs of name and parameter are near at hand: model.parameters, model.weight, model.namedParameters().
+function listOf(operation: string, parameters: Iterable<Tensor>): readonly Tensor[] {
+  const iterable = typeof (parameters as Partial<Iterable<unknown>> | null)?.[Symbol.iterator] === 'function';
+  const list = iterable ? [...parameters] : [];
+  if (iterable && list.every((parameter) => Tensor.isTensor(parameter))) return list;
+  return raise(
+    'ERR_INVALID_ARGUMENT',
+    `${operation}: parameters must be an array or another iterable of tensors, such as model.parameters().`,
+  );
 }
 
 function checkParameters(operation: string, parameters: readonly Tensor[]): void {

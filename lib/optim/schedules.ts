@@ -42,8 +42,7 @@ export function cosine(options: { warmup?: number; steps: number; floor?: number
 
 function warmupOf(operation: string, warmup: number, steps: number): number {
   check.integer(operation, { steps }, 1);
-  check.notNegative(operation, { warmup });
-  check.between(operation, { warmup }, -1, 1);
+  check.share(operation, { warmup });
   return Math.min(Math.round(warmup * steps), steps - 1);
 }
 

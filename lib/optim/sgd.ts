@@ -33,8 +33,7 @@ export class Sgd extends Optimizer<SgdMoment> {
   ) {
     super('sgd', parameters, options);
     const { momentum, weightDecay, nesterov } = options;
-    check.notNegative('sgd', { momentum });
-    check.between('sgd', { momentum }, -1, 1);
+    check.share('sgd', { momentum });
     check.notNegative('sgd', { weightDecay });
     if (nesterov && momentum === 0) raise('ERR_INVALID_ARGUMENT', 'sgd: nesterov needs a momentum above 0, got 0.');
     this.momentum = momentum;
@@ -81,5 +80,6 @@ export class Sgd extends Optimizer<SgdMoment> {
 
 /** SGD over `parameters`. @throws ERR_INVALID_ARGUMENT @example optim.sgd(model.parameters(), { lr: 0.1, momentum: 0.9 }) */
 export function sgd(parameters: Iterable<Tensor>, options: SgdOptions): Sgd {
+  check.onlyKnown('sgd', options, ['lr', 'momentum', 'weightDecay', 'nesterov', 'averageDecay']);
   return new Sgd(parameters, { momentum: 0, weightDecay: 0, nesterov: false, ...options });
 }

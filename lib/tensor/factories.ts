@@ -1,5 +1,6 @@
 // Tensors from values and from nothing. Floating point is float32 unless a dtype is named.
 
+import * as check from '../check';
 import { raise } from '../errors';
 import { operator } from './call';
 import { carries, type DType, dtypeOfArray } from './dtype';
@@ -16,6 +17,8 @@ export interface TensorOptions {
   readonly device?: string;
   readonly requiresGrad?: boolean;
 }
+
+const OPTIONS = ['dtype', 'device', 'requiresGrad'];
 
 /** Elements between −2^(bits−1) or 0 and the largest of the type, by dtype. */
 const INTEGER_RANGE: Readonly<Partial<Record<DType, readonly [bigint, bigint]>>> = {
@@ -92,6 +95,7 @@ export function tensor(
   values: NestedInput | ArrayBufferView,
   options: TensorOptions & { readonly shape?: readonly number[] } = {},
 ): Tensor {
+  check.onlyKnown('tensor', options, [...OPTIONS, 'shape']);
   if (ArrayBuffer.isView(values)) {
     const out = fromTypedArray(values, options.shape, options.dtype);
     return finish(out, options, out.dtype);
@@ -105,33 +109,35 @@ export function tensor(
   return finish(new Tensor(core().fromTypedArray(carrier, size, integer ? 'int64' : 'float64')), options, dtype);
 }
 
-function factory(name: string) {
-  const call = operator(name);
-  return (
-    args: readonly unknown[],
-    { dtype = 'float32', device = 'cpu', requiresGrad = false, generator }: TensorOptions & { generator?: Generator },
-  ) => {
+function factory(name: string, known: readonly string[] = OPTIONS) {
+  const call = operator(`aten::${name}`);
+  return (args: readonly unknown[], options: TensorOptions & { generator?: Generator }) => {
+    check.onlyKnown(name, options, known);
+    const { dtype = 'float32', device = 'cpu', requiresGrad = false, generator } = options;
     const out = call(...args, { dtype, device, ...(generator === undefined ? {} : { generator }) }) as Tensor;
     return requiresGrad ? out.requiresGrad_() : out;
   };
 }
 
-const makeZeros = factory('aten::zeros');
-const makeOnes = factory('aten::ones');
-const makeFull = factory('aten::full');
-const makeEmpty = factory('aten::empty');
-const makeArange = factory('aten::arange');
-const makeRandn = factory('aten::randn');
-const makeRand = factory('aten::rand');
+const makeZeros = factory('zeros');
+const makeOnes = factory('ones');
+const makeFull = factory('full');
+const makeEmpty = factory('empty');
+const makeArange = factory('arange');
+const makeRandn = factory('randn', [...OPTIONS, 'generator']);
+const makeRand = factory('rand', [...OPTIONS, 'generator']);
 
+/** All 0. @throws ERR_INVALID_ARGUMENT, ERR_TORCH, ERR_OUT_OF_MEMORY, as its neighbours @example zeros([2, 3], { dtype: 'float64' }) */
 export function zeros(shape: readonly number[], options: TensorOptions = {}): Tensor {
   return makeZeros([shape], options);
 }
 
+/** All 1. */
 export function ones(shape: readonly number[], options: TensorOptions = {}): Tensor {
   return makeOnes([shape], options);
 }
 
+/** All `value`, in float32 unless a dtype is named. */
 export function full(shape: readonly number[], value: number | bigint | boolean, options: TensorOptions = {}): Tensor {
   return makeFull([shape, value], options);
 }

@@ -6,9 +6,7 @@ import { resolve } from 'node:path';
 import type { Checkpoint } from '../../privacy';
 import { type Keeping, openCheckpoint as openIn } from '../run/keeping';
 import type { Job } from './job';
-import type { RecommenderOptions } from './options';
-
-export const TASK = 'train recommender';
+import { type RecommenderOptions, TASK } from './options';
 
 /** Begins or goes on. The engine of `job` must be attached. */
 export function openCheckpoint(keeping: Keeping, job: Job, wanted: RecommenderOptions): Checkpoint {

@@ -114,6 +114,13 @@ export const DEFAULTS = {
   recurrent: { blocks: 1, reAttention: false },
 } as const;
 
+export const TASK = 'train recommender';
+
+const KNOWN = [
+  ...['data', 'catalogue', 'delta', 'epochs', 'batchSize', 'learningRate', 'maxLength', 'dropout', 'plain'],
+  ...Object.keys(DEFAULTS.common),
+];
+
 /** Expected users a step where nothing else is said; at most a quarter of the users. N is public, so this costs no privacy. */
 export function defaultBatchSize(users: number, source: 'file' | 'synthetic'): number {
   return Math.max(1, Math.min(DEFAULTS[source].batchSize, Math.floor(users / 4)));
@@ -145,6 +152,7 @@ export function histogramNoise(epsilon: number): number {
  * @throws ERR_INVALID_ARGUMENT naming the option, what it must be, and what it is. @throws ERR_DEVICE where the device is not there.
  */
 export function resolveOptions(options: RecommenderOptions): ResolvedOptions {
+  check.onlyKnown(TASK, options, KNOWN);
   const {
     epochs: usual,
     maxLength: longest,
@@ -158,7 +166,7 @@ export function resolveOptions(options: RecommenderOptions): ResolvedOptions {
   const resolved = { ...DEFAULTS.common, ...own, ...short, ...kind, ...options };
   const { epsilon, delta, epochs, batchSize, learningRate, weightDecay, minActions, targets, recoverySteps } = resolved;
   const { dim, blocks, heads, maxLength, dropout, seed } = resolved;
-  const name = 'train recommender';
+  const name = TASK;
   check.positive(name, { epsilon });
   if (delta !== undefined) check.between(name, { delta }, 0, 1);
   check.positive(name, { epochs });
@@ -190,8 +198,7 @@ export function resolveOptions(options: RecommenderOptions): ResolvedOptions {
   check.integer(name, { blocks }, 1);
   check.integer(name, { heads }, 1);
   check.integer(name, { maxLength }, 1);
-  check.notNegative(name, { dropout });
-  check.between(name, { dropout }, -1, 1);
+  check.share(name, { dropout });
   check.integer(name, { seed }, 0, 2 ** 32 - 1);
   checkDevice(name, resolved.device);
   return resolved;

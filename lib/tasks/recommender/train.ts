@@ -15,8 +15,8 @@ import { writeReport } from '../run/report';
 import { Reporter } from '../run/reporter';
 import { announce, describe, type Job, makeJob } from './job';
 import { newModel } from './model';
-import { type RecommenderOptions, resolveOptions } from './options';
-import { openCheckpoint, TASK } from './keeping';
+import { openCheckpoint } from './keeping';
+import { type RecommenderOptions, resolveOptions, TASK } from './options';
 import { writeRun } from './run-folder';
 
 const UNIT = "one user's whole history";

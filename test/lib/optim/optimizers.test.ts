@@ -308,6 +308,25 @@ describe('every optimizer', () => {
     });
   });
 
+  test('refuses what is no list of tensors, and options that nothing reads', () => {
+    tidy(() => {
+      const x = tensor([1]);
+      for (const wrong of [x, () => [x], [['weight', x]], undefined]) {
+        expect(() => adam(wrong as never)).toThrow(
+          expect.objectContaining({ message: expect.stringContaining('iterable of tensors') }),
+        );
+      }
+      for (const make of [
+        () => adam([x], { learningRate: 1 } as never),
+        () => adamw([x], { weight_decay: 0 } as never),
+        () => sgd([x], { lr: 1, beta: 0.9 } as never),
+        () => adam([x], { betas: [0.9] as never }),
+      ]) {
+        expect(make).toThrow(refused);
+      }
+    });
+  });
+
   test('a refused private step takes no noise and counts no step', () => {
     tidy(() => {
       const x = tensor([1, 2], { dtype: 'float64' });

@@ -130,6 +130,7 @@ describe('evaluateRanking', () => {
     );
     expect(code(() => evaluateRanking(fixed([1, 2, NaN, 4, 5]), set))).toBe('ERR_NOT_FINITE');
     expect(code(() => evaluateRanking(fixed([5, 4, 3, 2, 1]), set, { k: 0 }))).toBe('ERR_INVALID_ARGUMENT');
+    expect(code(() => evaluateRanking(fixed([5, 4, 3, 2, 1]), set, { topK: 5 } as never))).toBe('ERR_INVALID_ARGUMENT');
     expect(code(() => evaluateRanking(fixed([5, 4, 3, 2, 1]), set, { ties: 'random' as never }))).toBe(
       'ERR_INVALID_ARGUMENT',
     );

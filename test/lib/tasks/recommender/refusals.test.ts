@@ -20,6 +20,7 @@ const options: [string, Partial<RecommenderOptions>, RegExp][] = [
   ['heads that do not divide the width', { heads: 3 }, /heads|dim/],
   ['a dropout of one', { dropout: 1 }, /dropout/],
   ['unknown targets', { targets: 'some' as 'all' }, /targets.*"all", "last"/],
+  ['an option that nothing reads', { epslion: 1 } as never, /no option epslion/],
   ['users without a training history', { minActions: 1 }, /minActions/],
 ];
 
