@@ -37,7 +37,7 @@ export function experimentCommand(): Command {
     .option('--small', 'tinyshakespeare, ideas: a variant for CPUs')
     .option('--data <file>', 'MovieLens-1M or Amazon Games for tables and figures, a text for tinyshakespeare')
     .option('--out <dir>', 'folder for results.json and report.html (default: runs/<name>-<time>)')
-    .option('--seeds <n>', 'runs of every cell (default: 5 for tables, else 1; quick: 1)', number)
+    .option('--seeds <n>', 'runs of every cell (default: 5 for tables, 3 for ideas, else 1; quick: 1)', number)
     .option('--rows <ids>', `tables and ideas: only these, by comma: ${ROW_IDS.join(', ')}`, list)
     .option('--epsilons <list>', 'tables: only these budgets, by comma', numbers)
     .option(
