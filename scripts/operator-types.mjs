@@ -114,10 +114,11 @@ function signatures({ params, returns }) {
   const rest = positional.slice(required.length);
   const line = (byPosition, byName) => {
     const needsOptions = byName.some((param) => param.required);
-    const parts = byPosition.map(({ name, type, required: must }) => {
+    const parts = byPosition.map(({ name, type, required: must }, at) => {
       const text = spell(type, ARGUMENT);
-      // A required object after optional positions: each position must be given, undefined for «as by default».
-      return must || needsOptions ? `${safe(name)}: ${text}${must ? '' : ' | undefined'}` : `${safe(name)}?: ${text}`;
+      // Something required comes later: this position must be given too, undefined for «as by default».
+      const given = needsOptions || byPosition.slice(at).some((param) => param.required);
+      return given ? `${safe(name)}: ${text}${must ? '' : ' | undefined'}` : `${safe(name)}?: ${text}`;
     });
     if (byName.length > 0) parts.push(optionsType(byName));
     return `(${parts.join(', ')}): ${resultType(returns)};`;

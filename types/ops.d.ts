@@ -270,30 +270,30 @@ export interface AtenOps<Tensor> {
   /** `aten::bartlett_window.periodic(int window_length, bool periodic, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
   bartlett_window(window_length: Int, periodic: boolean, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pin_memory?: boolean | null }): Tensor;
   /** `aten::batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float momentum, float eps, bool cudnn_enabled) -> Tensor` */
-  batch_norm(input: Tensor, weight?: Tensor | null, bias?: Tensor | null, running_mean?: Tensor | null, running_var?: Tensor | null, training: boolean, momentum: number, eps: number, cudnn_enabled: boolean): Tensor;
+  batch_norm(input: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, running_mean: Tensor | null | undefined, running_var: Tensor | null | undefined, training: boolean, momentum: number, eps: number, cudnn_enabled: boolean): Tensor;
   batch_norm(input: Tensor, options: { weight?: Tensor | null; bias?: Tensor | null; running_mean?: Tensor | null; running_var?: Tensor | null; training: boolean; momentum: number; eps: number; cudnn_enabled: boolean }): Tensor;
   /** `aten::batch_norm_backward(Tensor grad_out, Tensor input, Tensor weight, Tensor? running_mean, Tensor? running_var, Tensor? save_mean, Tensor? save_var, bool update, float eps, bool[3] output_mask, Tensor reserve) -> (Tensor, Tensor, Tensor)` */
-  batch_norm_backward(grad_out: Tensor, input: Tensor, weight: Tensor, running_mean?: Tensor | null, running_var?: Tensor | null, save_mean?: Tensor | null, save_var?: Tensor | null, update: boolean, eps: number, output_mask: readonly boolean[] | boolean, reserve: Tensor): [Tensor, Tensor, Tensor];
+  batch_norm_backward(grad_out: Tensor, input: Tensor, weight: Tensor, running_mean: Tensor | null | undefined, running_var: Tensor | null | undefined, save_mean: Tensor | null | undefined, save_var: Tensor | null | undefined, update: boolean, eps: number, output_mask: readonly boolean[] | boolean, reserve: Tensor): [Tensor, Tensor, Tensor];
   batch_norm_backward(grad_out: Tensor, input: Tensor, weight: Tensor, options: { running_mean?: Tensor | null; running_var?: Tensor | null; save_mean?: Tensor | null; save_var?: Tensor | null; update: boolean; eps: number; output_mask: readonly boolean[] | boolean; reserve: Tensor }): [Tensor, Tensor, Tensor];
   /** `aten::batch_norm_backward_elemt(Tensor grad_out, Tensor input, Tensor mean, Tensor invstd, Tensor? weight, Tensor sum_dy, Tensor sum_dy_xmu, Tensor count) -> Tensor` */
-  batch_norm_backward_elemt(grad_out: Tensor, input: Tensor, mean: Tensor, invstd: Tensor, weight?: Tensor | null, sum_dy: Tensor, sum_dy_xmu: Tensor, count: Tensor, options?: { out?: Tensor }): Tensor;
+  batch_norm_backward_elemt(grad_out: Tensor, input: Tensor, mean: Tensor, invstd: Tensor, weight: Tensor | null | undefined, sum_dy: Tensor, sum_dy_xmu: Tensor, count: Tensor, options?: { out?: Tensor }): Tensor;
   batch_norm_backward_elemt(grad_out: Tensor, input: Tensor, mean: Tensor, invstd: Tensor, options: { weight?: Tensor | null; sum_dy: Tensor; sum_dy_xmu: Tensor; count: Tensor; out?: Tensor }): Tensor;
   /** `aten::batch_norm_backward_reduce(Tensor grad_out, Tensor input, Tensor mean, Tensor invstd, Tensor? weight, bool input_g, bool weight_g, bool bias_g) -> (Tensor, Tensor, Tensor, Tensor)` */
-  batch_norm_backward_reduce(grad_out: Tensor, input: Tensor, mean: Tensor, invstd: Tensor, weight?: Tensor | null, input_g: boolean, weight_g: boolean, bias_g: boolean): [Tensor, Tensor, Tensor, Tensor];
+  batch_norm_backward_reduce(grad_out: Tensor, input: Tensor, mean: Tensor, invstd: Tensor, weight: Tensor | null | undefined, input_g: boolean, weight_g: boolean, bias_g: boolean): [Tensor, Tensor, Tensor, Tensor];
   batch_norm_backward_reduce(grad_out: Tensor, input: Tensor, mean: Tensor, invstd: Tensor, options: { weight?: Tensor | null; input_g: boolean; weight_g: boolean; bias_g: boolean }): [Tensor, Tensor, Tensor, Tensor];
   /** `aten::batch_norm_elemt(Tensor input, Tensor? weight, Tensor? bias, Tensor mean, Tensor invstd, float eps) -> Tensor` */
-  batch_norm_elemt(input: Tensor, weight?: Tensor | null, bias?: Tensor | null, mean: Tensor, invstd: Tensor, eps: number, options?: { out?: Tensor }): Tensor;
+  batch_norm_elemt(input: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, mean: Tensor, invstd: Tensor, eps: number, options?: { out?: Tensor }): Tensor;
   batch_norm_elemt(input: Tensor, options: { weight?: Tensor | null; bias?: Tensor | null; mean: Tensor; invstd: Tensor; eps: number; out?: Tensor }): Tensor;
   /** `aten::batch_norm_gather_stats(Tensor input, Tensor mean, Tensor invstd, Tensor? running_mean, Tensor? running_var, float momentum, float eps, int count) -> (Tensor, Tensor)` */
-  batch_norm_gather_stats(input: Tensor, mean: Tensor, invstd: Tensor, running_mean?: Tensor | null, running_var?: Tensor | null, momentum: number, eps: number, count: Int): [Tensor, Tensor];
+  batch_norm_gather_stats(input: Tensor, mean: Tensor, invstd: Tensor, running_mean: Tensor | null | undefined, running_var: Tensor | null | undefined, momentum: number, eps: number, count: Int): [Tensor, Tensor];
   batch_norm_gather_stats(input: Tensor, mean: Tensor, invstd: Tensor, options: { running_mean?: Tensor | null; running_var?: Tensor | null; momentum: number; eps: number; count: Int }): [Tensor, Tensor];
   /** `aten::batch_norm_gather_stats_with_counts(Tensor input, Tensor mean, Tensor invstd, Tensor? running_mean, Tensor? running_var, float momentum, float eps, Tensor counts) -> (Tensor, Tensor)` */
-  batch_norm_gather_stats_with_counts(input: Tensor, mean: Tensor, invstd: Tensor, running_mean?: Tensor | null, running_var?: Tensor | null, momentum: number, eps: number, counts: Tensor): [Tensor, Tensor];
+  batch_norm_gather_stats_with_counts(input: Tensor, mean: Tensor, invstd: Tensor, running_mean: Tensor | null | undefined, running_var: Tensor | null | undefined, momentum: number, eps: number, counts: Tensor): [Tensor, Tensor];
   batch_norm_gather_stats_with_counts(input: Tensor, mean: Tensor, invstd: Tensor, options: { running_mean?: Tensor | null; running_var?: Tensor | null; momentum: number; eps: number; counts: Tensor }): [Tensor, Tensor];
   /** `aten::batch_norm_stats(Tensor input, float eps) -> (Tensor, Tensor)` */
   batch_norm_stats(input: Tensor, eps: number): [Tensor, Tensor];
   /** `aten::batch_norm_update_stats(Tensor input, Tensor? running_mean, Tensor? running_var, float momentum) -> (Tensor, Tensor)` */
-  batch_norm_update_stats(input: Tensor, running_mean?: Tensor | null, running_var?: Tensor | null, momentum: number): [Tensor, Tensor];
+  batch_norm_update_stats(input: Tensor, running_mean: Tensor | null | undefined, running_var: Tensor | null | undefined, momentum: number): [Tensor, Tensor];
   batch_norm_update_stats(input: Tensor, options: { running_mean?: Tensor | null; running_var?: Tensor | null; momentum: number }): [Tensor, Tensor];
   /** `aten::bernoulli(Tensor self, *, Generator? generator=None) -> Tensor` */
   bernoulli(self: Tensor, options?: { generator?: RandomGenerator | null; out?: Tensor }): Tensor;
@@ -539,7 +539,7 @@ export interface AtenOps<Tensor> {
   conv3d(input: Tensor, weight: Tensor, bias?: Tensor | null, stride?: readonly Int[] | Int, padding?: string, dilation?: readonly Int[] | Int, groups?: Int): Tensor;
   conv3d(input: Tensor, weight: Tensor, options?: { bias?: Tensor | null; stride?: readonly Int[] | Int; padding?: string; dilation?: readonly Int[] | Int; groups?: Int }): Tensor;
   /** `aten::conv_depthwise3d(Tensor self, Tensor weight, SymInt[3] kernel_size, Tensor? bias, SymInt[3] stride, SymInt[3] padding, SymInt[3] dilation) -> Tensor` */
-  conv_depthwise3d(self: Tensor, weight: Tensor, kernel_size: readonly Int[] | Int, bias?: Tensor | null, stride: readonly Int[] | Int, padding: readonly Int[] | Int, dilation: readonly Int[] | Int, options?: { out?: Tensor }): Tensor;
+  conv_depthwise3d(self: Tensor, weight: Tensor, kernel_size: readonly Int[] | Int, bias: Tensor | null | undefined, stride: readonly Int[] | Int, padding: readonly Int[] | Int, dilation: readonly Int[] | Int, options?: { out?: Tensor }): Tensor;
   conv_depthwise3d(self: Tensor, weight: Tensor, kernel_size: readonly Int[] | Int, options: { bias?: Tensor | null; stride: readonly Int[] | Int; padding: readonly Int[] | Int; dilation: readonly Int[] | Int; out?: Tensor }): Tensor;
   /** `aten::conv_tbc(Tensor self, Tensor weight, Tensor bias, int pad=0) -> Tensor` */
   conv_tbc(self: Tensor, weight: Tensor, bias: Tensor, pad?: Int, options?: { out?: Tensor }): Tensor;
@@ -556,15 +556,15 @@ export interface AtenOps<Tensor> {
   conv_transpose3d(input: Tensor, weight: Tensor, bias?: Tensor | null, stride?: readonly Int[] | Int, padding?: readonly Int[] | Int, output_padding?: readonly Int[] | Int, groups?: Int, dilation?: readonly Int[] | Int): Tensor;
   conv_transpose3d(input: Tensor, weight: Tensor, options?: { bias?: Tensor | null; stride?: readonly Int[] | Int; padding?: readonly Int[] | Int; output_padding?: readonly Int[] | Int; groups?: Int; dilation?: readonly Int[] | Int }): Tensor;
   /** `aten::convolution(Tensor input, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] padding, SymInt[] dilation, bool transposed, SymInt[] output_padding, SymInt groups) -> Tensor` */
-  convolution(input: Tensor, weight: Tensor, bias?: Tensor | null, stride: readonly Int[], padding: readonly Int[], dilation: readonly Int[], transposed: boolean, output_padding: readonly Int[], groups: Int, options?: { out?: Tensor }): Tensor;
+  convolution(input: Tensor, weight: Tensor, bias: Tensor | null | undefined, stride: readonly Int[], padding: readonly Int[], dilation: readonly Int[], transposed: boolean, output_padding: readonly Int[], groups: Int, options?: { out?: Tensor }): Tensor;
   convolution(input: Tensor, weight: Tensor, options: { bias?: Tensor | null; stride: readonly Int[]; padding: readonly Int[]; dilation: readonly Int[]; transposed: boolean; output_padding: readonly Int[]; groups: Int; out?: Tensor }): Tensor;
   /** `aten::convolution_backward(Tensor grad_output, Tensor input, Tensor weight, SymInt[]? bias_sizes, SymInt[] stride, SymInt[] padding, SymInt[] dilation, bool transposed, SymInt[] output_padding, SymInt groups, bool[3] output_mask) -> (Tensor, Tensor, Tensor)` */
-  convolution_backward(grad_output: Tensor, input: Tensor, weight: Tensor, bias_sizes?: readonly Int[] | null, stride: readonly Int[], padding: readonly Int[], dilation: readonly Int[], transposed: boolean, output_padding: readonly Int[], groups: Int, output_mask: readonly boolean[] | boolean): [Tensor, Tensor, Tensor];
+  convolution_backward(grad_output: Tensor, input: Tensor, weight: Tensor, bias_sizes: readonly Int[] | null | undefined, stride: readonly Int[], padding: readonly Int[], dilation: readonly Int[], transposed: boolean, output_padding: readonly Int[], groups: Int, output_mask: readonly boolean[] | boolean): [Tensor, Tensor, Tensor];
   convolution_backward(grad_output: Tensor, input: Tensor, weight: Tensor, options: { bias_sizes?: readonly Int[] | null; stride: readonly Int[]; padding: readonly Int[]; dilation: readonly Int[]; transposed: boolean; output_padding: readonly Int[]; groups: Int; output_mask: readonly boolean[] | boolean }): [Tensor, Tensor, Tensor];
   /** `aten::convolution_backward_overrideable(Tensor grad_output, Tensor input, Tensor weight, SymInt[] stride, SymInt[] padding, SymInt[] dilation, bool transposed, SymInt[] output_padding, SymInt groups, bool[3] output_mask) -> (Tensor grad_input, Tensor grad_weight, Tensor grad_bias)` */
   convolution_backward_overrideable(grad_output: Tensor, input: Tensor, weight: Tensor, stride: readonly Int[], padding: readonly Int[], dilation: readonly Int[], transposed: boolean, output_padding: readonly Int[], groups: Int, output_mask: readonly boolean[] | boolean): [Tensor, Tensor, Tensor];
   /** `aten::convolution_overrideable(Tensor input, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] padding, SymInt[] dilation, bool transposed, SymInt[] output_padding, SymInt groups) -> Tensor` */
-  convolution_overrideable(input: Tensor, weight: Tensor, bias?: Tensor | null, stride: readonly Int[], padding: readonly Int[], dilation: readonly Int[], transposed: boolean, output_padding: readonly Int[], groups: Int, options?: { out?: Tensor }): Tensor;
+  convolution_overrideable(input: Tensor, weight: Tensor, bias: Tensor | null | undefined, stride: readonly Int[], padding: readonly Int[], dilation: readonly Int[], transposed: boolean, output_padding: readonly Int[], groups: Int, options?: { out?: Tensor }): Tensor;
   convolution_overrideable(input: Tensor, weight: Tensor, options: { bias?: Tensor | null; stride: readonly Int[]; padding: readonly Int[]; dilation: readonly Int[]; transposed: boolean; output_padding: readonly Int[]; groups: Int; out?: Tensor }): Tensor;
   /** `aten::copy(Tensor self, Tensor src, bool non_blocking=False) -> Tensor` */
   copy(self: Tensor, src: Tensor, non_blocking?: boolean, options?: { out?: Tensor }): Tensor;
@@ -630,18 +630,18 @@ export interface AtenOps<Tensor> {
   /** `aten::cudnn_affine_grid_generator_backward(Tensor grad, int N, int C, int H, int W) -> Tensor grad_theta` */
   cudnn_affine_grid_generator_backward(grad: Tensor, N: Int, C: Int, H: Int, W: Int, options?: { out?: Tensor }): Tensor;
   /** `aten::cudnn_batch_norm(Tensor input, Tensor weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float exponential_average_factor, float epsilon) -> (Tensor, Tensor, Tensor, Tensor)` */
-  cudnn_batch_norm(input: Tensor, weight: Tensor, bias?: Tensor | null, running_mean?: Tensor | null, running_var?: Tensor | null, training: boolean, exponential_average_factor: number, epsilon: number): [Tensor, Tensor, Tensor, Tensor];
+  cudnn_batch_norm(input: Tensor, weight: Tensor, bias: Tensor | null | undefined, running_mean: Tensor | null | undefined, running_var: Tensor | null | undefined, training: boolean, exponential_average_factor: number, epsilon: number): [Tensor, Tensor, Tensor, Tensor];
   cudnn_batch_norm(input: Tensor, weight: Tensor, options: { bias?: Tensor | null; running_mean?: Tensor | null; running_var?: Tensor | null; training: boolean; exponential_average_factor: number; epsilon: number }): [Tensor, Tensor, Tensor, Tensor];
   /** `aten::cudnn_batch_norm_backward(Tensor input, Tensor grad_output, Tensor weight, Tensor? running_mean, Tensor? running_var, Tensor? save_mean, Tensor? save_var, float epsilon, Tensor reserveSpace) -> (Tensor, Tensor, Tensor)` */
-  cudnn_batch_norm_backward(input: Tensor, grad_output: Tensor, weight: Tensor, running_mean?: Tensor | null, running_var?: Tensor | null, save_mean?: Tensor | null, save_var?: Tensor | null, epsilon: number, reserveSpace: Tensor): [Tensor, Tensor, Tensor];
+  cudnn_batch_norm_backward(input: Tensor, grad_output: Tensor, weight: Tensor, running_mean: Tensor | null | undefined, running_var: Tensor | null | undefined, save_mean: Tensor | null | undefined, save_var: Tensor | null | undefined, epsilon: number, reserveSpace: Tensor): [Tensor, Tensor, Tensor];
   cudnn_batch_norm_backward(input: Tensor, grad_output: Tensor, weight: Tensor, options: { running_mean?: Tensor | null; running_var?: Tensor | null; save_mean?: Tensor | null; save_var?: Tensor | null; epsilon: number; reserveSpace: Tensor }): [Tensor, Tensor, Tensor];
   /** `aten::cudnn_convolution(Tensor self, Tensor weight, SymInt[] padding, SymInt[] stride, SymInt[] dilation, SymInt groups, bool benchmark, bool deterministic, bool allow_tf32) -> Tensor` */
   cudnn_convolution(self: Tensor, weight: Tensor, padding: readonly Int[], stride: readonly Int[], dilation: readonly Int[], groups: Int, benchmark: boolean, deterministic: boolean, allow_tf32: boolean, options?: { out?: Tensor }): Tensor;
   /** `aten::cudnn_convolution_add_relu(Tensor self, Tensor weight, Tensor z, Scalar? alpha, Tensor? bias, SymInt[] stride, SymInt[] padding, SymInt[] dilation, SymInt groups) -> Tensor` */
-  cudnn_convolution_add_relu(self: Tensor, weight: Tensor, z: Tensor, alpha?: Scalar | null, bias?: Tensor | null, stride: readonly Int[], padding: readonly Int[], dilation: readonly Int[], groups: Int, options?: { out?: Tensor }): Tensor;
+  cudnn_convolution_add_relu(self: Tensor, weight: Tensor, z: Tensor, alpha: Scalar | null | undefined, bias: Tensor | null | undefined, stride: readonly Int[], padding: readonly Int[], dilation: readonly Int[], groups: Int, options?: { out?: Tensor }): Tensor;
   cudnn_convolution_add_relu(self: Tensor, weight: Tensor, z: Tensor, options: { alpha?: Scalar | null; bias?: Tensor | null; stride: readonly Int[]; padding: readonly Int[]; dilation: readonly Int[]; groups: Int; out?: Tensor }): Tensor;
   /** `aten::cudnn_convolution_relu(Tensor self, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] padding, SymInt[] dilation, SymInt groups) -> Tensor` */
-  cudnn_convolution_relu(self: Tensor, weight: Tensor, bias?: Tensor | null, stride: readonly Int[], padding: readonly Int[], dilation: readonly Int[], groups: Int, options?: { out?: Tensor }): Tensor;
+  cudnn_convolution_relu(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, stride: readonly Int[], padding: readonly Int[], dilation: readonly Int[], groups: Int, options?: { out?: Tensor }): Tensor;
   cudnn_convolution_relu(self: Tensor, weight: Tensor, options: { bias?: Tensor | null; stride: readonly Int[]; padding: readonly Int[]; dilation: readonly Int[]; groups: Int; out?: Tensor }): Tensor;
   /** `aten::cudnn_convolution_transpose(Tensor self, Tensor weight, SymInt[] padding, SymInt[] output_padding, SymInt[] stride, SymInt[] dilation, SymInt groups, bool benchmark, bool deterministic, bool allow_tf32) -> Tensor` */
   cudnn_convolution_transpose(self: Tensor, weight: Tensor, padding: readonly Int[], output_padding: readonly Int[], stride: readonly Int[], dilation: readonly Int[], groups: Int, benchmark: boolean, deterministic: boolean, allow_tf32: boolean, options?: { out?: Tensor }): Tensor;
@@ -784,7 +784,7 @@ export interface AtenOps<Tensor> {
   embedding_bag(weight: Tensor, indices: Tensor, offsets: Tensor, scale_grad_by_freq?: boolean, mode?: Int, sparse?: boolean, per_sample_weights?: Tensor | null, include_last_offset?: boolean): [Tensor, Tensor, Tensor, Tensor];
   embedding_bag(weight: Tensor, indices: Tensor, offsets: Tensor, options?: { scale_grad_by_freq?: boolean; mode?: Int; sparse?: boolean; per_sample_weights?: Tensor | null; include_last_offset?: boolean }): [Tensor, Tensor, Tensor, Tensor];
   /** `aten::embedding_bag.padding_idx(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq, int mode, bool sparse, Tensor? per_sample_weights, bool include_last_offset, int? padding_idx) -> (Tensor, Tensor, Tensor, Tensor)` */
-  embedding_bag(weight: Tensor, indices: Tensor, offsets: Tensor, scale_grad_by_freq: boolean, mode: Int, sparse: boolean, per_sample_weights?: Tensor | null, include_last_offset: boolean, padding_idx?: Int | null): [Tensor, Tensor, Tensor, Tensor];
+  embedding_bag(weight: Tensor, indices: Tensor, offsets: Tensor, scale_grad_by_freq: boolean, mode: Int, sparse: boolean, per_sample_weights: Tensor | null | undefined, include_last_offset: boolean, padding_idx?: Int | null): [Tensor, Tensor, Tensor, Tensor];
   embedding_bag(weight: Tensor, indices: Tensor, offsets: Tensor, scale_grad_by_freq: boolean, mode: Int, sparse: boolean, options: { per_sample_weights?: Tensor | null; include_last_offset: boolean; padding_idx?: Int | null }): [Tensor, Tensor, Tensor, Tensor];
   /** `aten::embedding_dense_backward(Tensor grad_output, Tensor indices, SymInt num_weights, SymInt padding_idx, bool scale_grad_by_freq) -> Tensor` */
   embedding_dense_backward(grad_output: Tensor, indices: Tensor, num_weights: Int, padding_idx: Int, scale_grad_by_freq: boolean, options?: { out?: Tensor }): Tensor;
@@ -876,7 +876,7 @@ export interface AtenOps<Tensor> {
   fbgemm_linear_fp16_weight_fp32_activation(input: Tensor, packed_weight: Tensor, bias?: Tensor | null): Tensor;
   fbgemm_linear_fp16_weight_fp32_activation(input: Tensor, packed_weight: Tensor, options?: { bias?: Tensor | null }): Tensor;
   /** `aten::fbgemm_linear_fp16_weight_fp32_activation.out(Tensor input, Tensor packed_weight, Tensor? bias, Tensor(a!) output) -> Tensor` */
-  fbgemm_linear_fp16_weight_fp32_activation(input: Tensor, packed_weight: Tensor, bias?: Tensor | null, output: Tensor): Tensor;
+  fbgemm_linear_fp16_weight_fp32_activation(input: Tensor, packed_weight: Tensor, bias: Tensor | null | undefined, output: Tensor): Tensor;
   fbgemm_linear_fp16_weight_fp32_activation(input: Tensor, packed_weight: Tensor, options: { bias?: Tensor | null; output: Tensor }): Tensor;
   /** `aten::fbgemm_linear_int8_weight(Tensor input, Tensor weight, Tensor packed, Tensor col_offsets, Scalar weight_scale, Scalar weight_zero_point, Tensor bias) -> Tensor` */
   fbgemm_linear_int8_weight(input: Tensor, weight: Tensor, packed: Tensor, col_offsets: Tensor, weight_scale: Scalar, weight_zero_point: Scalar, bias: Tensor): Tensor;
@@ -1286,7 +1286,7 @@ export interface AtenOps<Tensor> {
   /** `aten::inner(Tensor self, Tensor other) -> Tensor` */
   inner(self: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
   /** `aten::instance_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool use_input_stats, float momentum, float eps, bool cudnn_enabled) -> Tensor` */
-  instance_norm(input: Tensor, weight?: Tensor | null, bias?: Tensor | null, running_mean?: Tensor | null, running_var?: Tensor | null, use_input_stats: boolean, momentum: number, eps: number, cudnn_enabled: boolean): Tensor;
+  instance_norm(input: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, running_mean: Tensor | null | undefined, running_var: Tensor | null | undefined, use_input_stats: boolean, momentum: number, eps: number, cudnn_enabled: boolean): Tensor;
   instance_norm(input: Tensor, options: { weight?: Tensor | null; bias?: Tensor | null; running_mean?: Tensor | null; running_var?: Tensor | null; use_input_stats: boolean; momentum: number; eps: number; cudnn_enabled: boolean }): Tensor;
   /** `aten::int_repr(Tensor self) -> Tensor` */
   int_repr(self: Tensor, options?: { out?: Tensor }): Tensor;
@@ -1645,7 +1645,7 @@ export interface AtenOps<Tensor> {
   lstm_cell(input: Tensor, hx: readonly Tensor[], w_ih: Tensor, w_hh: Tensor, b_ih?: Tensor | null, b_hh?: Tensor | null): [Tensor, Tensor];
   lstm_cell(input: Tensor, hx: readonly Tensor[], w_ih: Tensor, w_hh: Tensor, options?: { b_ih?: Tensor | null; b_hh?: Tensor | null }): [Tensor, Tensor];
   /** `aten::lstm_mps_backward(Tensor? grad_y, Tensor? grad_hy, Tensor? grad_cy, Tensor z_state, Tensor cell_state_fwd, Tensor input, Tensor layersOutputs, Tensor[] hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional, bool batch_first) -> (Tensor, Tensor[], Tensor[])` */
-  lstm_mps_backward(grad_y?: Tensor | null, grad_hy?: Tensor | null, grad_cy?: Tensor | null, z_state: Tensor, cell_state_fwd: Tensor, input: Tensor, layersOutputs: Tensor, hx: readonly Tensor[], params: readonly Tensor[], has_biases: boolean, num_layers: Int, dropout: number, train: boolean, bidirectional: boolean, batch_first: boolean): [Tensor, Tensor[], Tensor[]];
+  lstm_mps_backward(grad_y: Tensor | null | undefined, grad_hy: Tensor | null | undefined, grad_cy: Tensor | null | undefined, z_state: Tensor, cell_state_fwd: Tensor, input: Tensor, layersOutputs: Tensor, hx: readonly Tensor[], params: readonly Tensor[], has_biases: boolean, num_layers: Int, dropout: number, train: boolean, bidirectional: boolean, batch_first: boolean): [Tensor, Tensor[], Tensor[]];
   lstm_mps_backward(options: { grad_y?: Tensor | null; grad_hy?: Tensor | null; grad_cy?: Tensor | null; z_state: Tensor; cell_state_fwd: Tensor; input: Tensor; layersOutputs: Tensor; hx: readonly Tensor[]; params: readonly Tensor[]; has_biases: boolean; num_layers: Int; dropout: number; train: boolean; bidirectional: boolean; batch_first: boolean }): [Tensor, Tensor[], Tensor[]];
   /** `aten::lt.Tensor(Tensor self, Tensor other) -> Tensor` */
   lt(self: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
@@ -1759,35 +1759,35 @@ export interface AtenOps<Tensor> {
   /** `aten::minimum(Tensor self, Tensor other) -> Tensor` */
   minimum(self: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
   /** `aten::miopen_batch_norm(Tensor input, Tensor weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float exponential_average_factor, float epsilon) -> (Tensor, Tensor, Tensor)` */
-  miopen_batch_norm(input: Tensor, weight: Tensor, bias?: Tensor | null, running_mean?: Tensor | null, running_var?: Tensor | null, training: boolean, exponential_average_factor: number, epsilon: number): [Tensor, Tensor, Tensor];
+  miopen_batch_norm(input: Tensor, weight: Tensor, bias: Tensor | null | undefined, running_mean: Tensor | null | undefined, running_var: Tensor | null | undefined, training: boolean, exponential_average_factor: number, epsilon: number): [Tensor, Tensor, Tensor];
   miopen_batch_norm(input: Tensor, weight: Tensor, options: { bias?: Tensor | null; running_mean?: Tensor | null; running_var?: Tensor | null; training: boolean; exponential_average_factor: number; epsilon: number }): [Tensor, Tensor, Tensor];
   /** `aten::miopen_batch_norm_backward(Tensor input, Tensor grad_output, Tensor weight, Tensor? running_mean, Tensor? running_var, Tensor? save_mean, Tensor? save_var, float epsilon) -> (Tensor, Tensor, Tensor)` */
-  miopen_batch_norm_backward(input: Tensor, grad_output: Tensor, weight: Tensor, running_mean?: Tensor | null, running_var?: Tensor | null, save_mean?: Tensor | null, save_var?: Tensor | null, epsilon: number): [Tensor, Tensor, Tensor];
+  miopen_batch_norm_backward(input: Tensor, grad_output: Tensor, weight: Tensor, running_mean: Tensor | null | undefined, running_var: Tensor | null | undefined, save_mean: Tensor | null | undefined, save_var: Tensor | null | undefined, epsilon: number): [Tensor, Tensor, Tensor];
   miopen_batch_norm_backward(input: Tensor, grad_output: Tensor, weight: Tensor, options: { running_mean?: Tensor | null; running_var?: Tensor | null; save_mean?: Tensor | null; save_var?: Tensor | null; epsilon: number }): [Tensor, Tensor, Tensor];
   /** `aten::miopen_convolution(Tensor self, Tensor weight, Tensor? bias, SymInt[] padding, SymInt[] stride, SymInt[] dilation, SymInt groups, bool benchmark, bool deterministic) -> Tensor` */
-  miopen_convolution(self: Tensor, weight: Tensor, bias?: Tensor | null, padding: readonly Int[], stride: readonly Int[], dilation: readonly Int[], groups: Int, benchmark: boolean, deterministic: boolean, options?: { out?: Tensor }): Tensor;
+  miopen_convolution(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, padding: readonly Int[], stride: readonly Int[], dilation: readonly Int[], groups: Int, benchmark: boolean, deterministic: boolean, options?: { out?: Tensor }): Tensor;
   miopen_convolution(self: Tensor, weight: Tensor, options: { bias?: Tensor | null; padding: readonly Int[]; stride: readonly Int[]; dilation: readonly Int[]; groups: Int; benchmark: boolean; deterministic: boolean; out?: Tensor }): Tensor;
   /** `aten::miopen_convolution_add_relu(Tensor self, Tensor weight, Tensor z, Scalar? alpha, Tensor? bias, SymInt[] stride, SymInt[] padding, SymInt[] dilation, SymInt groups) -> Tensor` */
-  miopen_convolution_add_relu(self: Tensor, weight: Tensor, z: Tensor, alpha?: Scalar | null, bias?: Tensor | null, stride: readonly Int[], padding: readonly Int[], dilation: readonly Int[], groups: Int): Tensor;
+  miopen_convolution_add_relu(self: Tensor, weight: Tensor, z: Tensor, alpha: Scalar | null | undefined, bias: Tensor | null | undefined, stride: readonly Int[], padding: readonly Int[], dilation: readonly Int[], groups: Int): Tensor;
   miopen_convolution_add_relu(self: Tensor, weight: Tensor, z: Tensor, options: { alpha?: Scalar | null; bias?: Tensor | null; stride: readonly Int[]; padding: readonly Int[]; dilation: readonly Int[]; groups: Int }): Tensor;
   /** `aten::miopen_convolution_relu(Tensor self, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] padding, SymInt[] dilation, SymInt groups) -> Tensor` */
-  miopen_convolution_relu(self: Tensor, weight: Tensor, bias?: Tensor | null, stride: readonly Int[], padding: readonly Int[], dilation: readonly Int[], groups: Int): Tensor;
+  miopen_convolution_relu(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, stride: readonly Int[], padding: readonly Int[], dilation: readonly Int[], groups: Int): Tensor;
   miopen_convolution_relu(self: Tensor, weight: Tensor, options: { bias?: Tensor | null; stride: readonly Int[]; padding: readonly Int[]; dilation: readonly Int[]; groups: Int }): Tensor;
   /** `aten::miopen_convolution_transpose(Tensor self, Tensor weight, Tensor? bias, SymInt[] padding, SymInt[] output_padding, SymInt[] stride, SymInt[] dilation, SymInt groups, bool benchmark, bool deterministic) -> Tensor` */
-  miopen_convolution_transpose(self: Tensor, weight: Tensor, bias?: Tensor | null, padding: readonly Int[], output_padding: readonly Int[], stride: readonly Int[], dilation: readonly Int[], groups: Int, benchmark: boolean, deterministic: boolean, options?: { out?: Tensor }): Tensor;
+  miopen_convolution_transpose(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, padding: readonly Int[], output_padding: readonly Int[], stride: readonly Int[], dilation: readonly Int[], groups: Int, benchmark: boolean, deterministic: boolean, options?: { out?: Tensor }): Tensor;
   miopen_convolution_transpose(self: Tensor, weight: Tensor, options: { bias?: Tensor | null; padding: readonly Int[]; output_padding: readonly Int[]; stride: readonly Int[]; dilation: readonly Int[]; groups: Int; benchmark: boolean; deterministic: boolean; out?: Tensor }): Tensor;
   /** `aten::miopen_ctc_loss(Tensor log_probs, Tensor targets, int[] input_lengths, int[] target_lengths, int blank, bool deterministic, bool zero_infinity) -> (Tensor, Tensor)` */
   miopen_ctc_loss(log_probs: Tensor, targets: Tensor, input_lengths: readonly Int[], target_lengths: readonly Int[], blank: Int, deterministic: boolean, zero_infinity: boolean): [Tensor, Tensor];
   /** `aten::miopen_ctc_loss.Tensor(Tensor log_probs, Tensor targets, Tensor input_lengths, Tensor target_lengths, int blank, bool deterministic, bool zero_infinity) -> (Tensor, Tensor)` */
   miopen_ctc_loss(log_probs: Tensor, targets: Tensor, input_lengths: Tensor, target_lengths: Tensor, blank: Int, deterministic: boolean, zero_infinity: boolean): [Tensor, Tensor];
   /** `aten::miopen_depthwise_convolution(Tensor self, Tensor weight, Tensor? bias, SymInt[] padding, SymInt[] stride, SymInt[] dilation, SymInt groups, bool benchmark, bool deterministic) -> Tensor` */
-  miopen_depthwise_convolution(self: Tensor, weight: Tensor, bias?: Tensor | null, padding: readonly Int[], stride: readonly Int[], dilation: readonly Int[], groups: Int, benchmark: boolean, deterministic: boolean, options?: { out?: Tensor }): Tensor;
+  miopen_depthwise_convolution(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, padding: readonly Int[], stride: readonly Int[], dilation: readonly Int[], groups: Int, benchmark: boolean, deterministic: boolean, options?: { out?: Tensor }): Tensor;
   miopen_depthwise_convolution(self: Tensor, weight: Tensor, options: { bias?: Tensor | null; padding: readonly Int[]; stride: readonly Int[]; dilation: readonly Int[]; groups: Int; benchmark: boolean; deterministic: boolean; out?: Tensor }): Tensor;
   /** `aten::miopen_rnn(Tensor input, Tensor[] weight, int weight_stride0, Tensor hx, Tensor? cx, int mode, int hidden_size, int num_layers, bool batch_first, float dropout, bool train, bool bidirectional, int[] batch_sizes, Tensor? dropout_state) -> (Tensor, Tensor, Tensor, Tensor, Tensor)` */
-  miopen_rnn(input: Tensor, weight: readonly Tensor[], weight_stride0: Int, hx: Tensor, cx?: Tensor | null, mode: Int, hidden_size: Int, num_layers: Int, batch_first: boolean, dropout: number, train: boolean, bidirectional: boolean, batch_sizes: readonly Int[], dropout_state?: Tensor | null): [Tensor, Tensor, Tensor, Tensor, Tensor];
+  miopen_rnn(input: Tensor, weight: readonly Tensor[], weight_stride0: Int, hx: Tensor, cx: Tensor | null | undefined, mode: Int, hidden_size: Int, num_layers: Int, batch_first: boolean, dropout: number, train: boolean, bidirectional: boolean, batch_sizes: readonly Int[], dropout_state?: Tensor | null): [Tensor, Tensor, Tensor, Tensor, Tensor];
   miopen_rnn(input: Tensor, weight: readonly Tensor[], weight_stride0: Int, hx: Tensor, options: { cx?: Tensor | null; mode: Int; hidden_size: Int; num_layers: Int; batch_first: boolean; dropout: number; train: boolean; bidirectional: boolean; batch_sizes: readonly Int[]; dropout_state?: Tensor | null }): [Tensor, Tensor, Tensor, Tensor, Tensor];
   /** `aten::miopen_rnn_backward(Tensor input, Tensor[] weight, int weight_stride0, Tensor weight_buf, Tensor hx, Tensor? cx, Tensor output, Tensor? grad_output, Tensor? grad_hy, Tensor? grad_cy, int mode, int hidden_size, int num_layers, bool batch_first, float dropout, bool train, bool bidirectional, int[] batch_sizes, Tensor? dropout_state, Tensor reserve, bool[4] output_mask) -> (Tensor, Tensor, Tensor, Tensor[])` */
-  miopen_rnn_backward(input: Tensor, weight: readonly Tensor[], weight_stride0: Int, weight_buf: Tensor, hx: Tensor, cx?: Tensor | null, output: Tensor, grad_output?: Tensor | null, grad_hy?: Tensor | null, grad_cy?: Tensor | null, mode: Int, hidden_size: Int, num_layers: Int, batch_first: boolean, dropout: number, train: boolean, bidirectional: boolean, batch_sizes: readonly Int[], dropout_state?: Tensor | null, reserve: Tensor, output_mask: readonly boolean[] | boolean): [Tensor, Tensor, Tensor, Tensor[]];
+  miopen_rnn_backward(input: Tensor, weight: readonly Tensor[], weight_stride0: Int, weight_buf: Tensor, hx: Tensor, cx: Tensor | null | undefined, output: Tensor, grad_output: Tensor | null | undefined, grad_hy: Tensor | null | undefined, grad_cy: Tensor | null | undefined, mode: Int, hidden_size: Int, num_layers: Int, batch_first: boolean, dropout: number, train: boolean, bidirectional: boolean, batch_sizes: readonly Int[], dropout_state: Tensor | null | undefined, reserve: Tensor, output_mask: readonly boolean[] | boolean): [Tensor, Tensor, Tensor, Tensor[]];
   miopen_rnn_backward(input: Tensor, weight: readonly Tensor[], weight_stride0: Int, weight_buf: Tensor, hx: Tensor, options: { cx?: Tensor | null; output: Tensor; grad_output?: Tensor | null; grad_hy?: Tensor | null; grad_cy?: Tensor | null; mode: Int; hidden_size: Int; num_layers: Int; batch_first: boolean; dropout: number; train: boolean; bidirectional: boolean; batch_sizes: readonly Int[]; dropout_state?: Tensor | null; reserve: Tensor; output_mask: readonly boolean[] | boolean }): [Tensor, Tensor, Tensor, Tensor[]];
   /** `aten::mish(Tensor self) -> Tensor` */
   mish(self: Tensor, options?: { out?: Tensor }): Tensor;
@@ -1800,7 +1800,7 @@ export interface AtenOps<Tensor> {
   /** `aten::mkldnn_adaptive_avg_pool2d_backward(Tensor grad_output, Tensor self) -> Tensor` */
   mkldnn_adaptive_avg_pool2d_backward(grad_output: Tensor, self: Tensor, options?: { out?: Tensor }): Tensor;
   /** `aten::mkldnn_convolution(Tensor self, Tensor weight, Tensor? bias, SymInt[] padding, SymInt[] stride, SymInt[] dilation, SymInt groups) -> Tensor` */
-  mkldnn_convolution(self: Tensor, weight: Tensor, bias?: Tensor | null, padding: readonly Int[], stride: readonly Int[], dilation: readonly Int[], groups: Int, options?: { out?: Tensor }): Tensor;
+  mkldnn_convolution(self: Tensor, weight: Tensor, bias: Tensor | null | undefined, padding: readonly Int[], stride: readonly Int[], dilation: readonly Int[], groups: Int, options?: { out?: Tensor }): Tensor;
   mkldnn_convolution(self: Tensor, weight: Tensor, options: { bias?: Tensor | null; padding: readonly Int[]; stride: readonly Int[]; dilation: readonly Int[]; groups: Int; out?: Tensor }): Tensor;
   /** `aten::mkldnn_linear(Tensor self, Tensor weight, Tensor? bias=None) -> Tensor` */
   mkldnn_linear(self: Tensor, weight: Tensor, bias?: Tensor | null, options?: { out?: Tensor }): Tensor;
@@ -1832,7 +1832,7 @@ export interface AtenOps<Tensor> {
   /** `aten::mkldnn_rnn_layer(Tensor input, Tensor weight0, Tensor weight1, Tensor weight2, Tensor weight3, Tensor hx_, Tensor cx_, bool reverse, int[] batch_sizes, int mode, int hidden_size, int num_layers, bool has_biases, bool bidirectional, bool batch_first, bool train) -> (Tensor, Tensor, Tensor, Tensor)` */
   mkldnn_rnn_layer(input: Tensor, weight0: Tensor, weight1: Tensor, weight2: Tensor, weight3: Tensor, hx_: Tensor, cx_: Tensor, reverse: boolean, batch_sizes: readonly Int[], mode: Int, hidden_size: Int, num_layers: Int, has_biases: boolean, bidirectional: boolean, batch_first: boolean, train: boolean): [Tensor, Tensor, Tensor, Tensor];
   /** `aten::mkldnn_rnn_layer_backward(Tensor input, Tensor weight1, Tensor weight2, Tensor weight3, Tensor weight4, Tensor hx_, Tensor cx_tmp, Tensor output, Tensor hy_, Tensor cy_, Tensor? grad_output, Tensor? grad_hy, Tensor? grad_cy, bool reverse, int mode, int hidden_size, int num_layers, bool has_biases, bool train, bool bidirectional, int[] batch_sizes, bool batch_first, Tensor workspace) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)` */
-  mkldnn_rnn_layer_backward(input: Tensor, weight1: Tensor, weight2: Tensor, weight3: Tensor, weight4: Tensor, hx_: Tensor, cx_tmp: Tensor, output: Tensor, hy_: Tensor, cy_: Tensor, grad_output?: Tensor | null, grad_hy?: Tensor | null, grad_cy?: Tensor | null, reverse: boolean, mode: Int, hidden_size: Int, num_layers: Int, has_biases: boolean, train: boolean, bidirectional: boolean, batch_sizes: readonly Int[], batch_first: boolean, workspace: Tensor): [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
+  mkldnn_rnn_layer_backward(input: Tensor, weight1: Tensor, weight2: Tensor, weight3: Tensor, weight4: Tensor, hx_: Tensor, cx_tmp: Tensor, output: Tensor, hy_: Tensor, cy_: Tensor, grad_output: Tensor | null | undefined, grad_hy: Tensor | null | undefined, grad_cy: Tensor | null | undefined, reverse: boolean, mode: Int, hidden_size: Int, num_layers: Int, has_biases: boolean, train: boolean, bidirectional: boolean, batch_sizes: readonly Int[], batch_first: boolean, workspace: Tensor): [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
   mkldnn_rnn_layer_backward(input: Tensor, weight1: Tensor, weight2: Tensor, weight3: Tensor, weight4: Tensor, hx_: Tensor, cx_tmp: Tensor, output: Tensor, hy_: Tensor, cy_: Tensor, options: { grad_output?: Tensor | null; grad_hy?: Tensor | null; grad_cy?: Tensor | null; reverse: boolean; mode: Int; hidden_size: Int; num_layers: Int; has_biases: boolean; train: boolean; bidirectional: boolean; batch_sizes: readonly Int[]; batch_first: boolean; workspace: Tensor }): [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
   /** `aten::mm(Tensor self, Tensor mat2) -> Tensor` */
   mm(self: Tensor, mat2: Tensor, options?: { out?: Tensor }): Tensor;
@@ -1928,10 +1928,10 @@ export interface AtenOps<Tensor> {
   /** `aten::narrow_copy(Tensor self, int dim, SymInt start, SymInt length) -> Tensor` */
   narrow_copy(self: Tensor, dim: Int, start: Int, length: Int, options?: { out?: Tensor }): Tensor;
   /** `aten::native_batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float momentum, float eps) -> (Tensor, Tensor, Tensor)` */
-  native_batch_norm(input: Tensor, weight?: Tensor | null, bias?: Tensor | null, running_mean?: Tensor | null, running_var?: Tensor | null, training: boolean, momentum: number, eps: number): [Tensor, Tensor, Tensor];
+  native_batch_norm(input: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, running_mean: Tensor | null | undefined, running_var: Tensor | null | undefined, training: boolean, momentum: number, eps: number): [Tensor, Tensor, Tensor];
   native_batch_norm(input: Tensor, options: { weight?: Tensor | null; bias?: Tensor | null; running_mean?: Tensor | null; running_var?: Tensor | null; training: boolean; momentum: number; eps: number }): [Tensor, Tensor, Tensor];
   /** `aten::native_batch_norm_backward(Tensor grad_out, Tensor input, Tensor? weight, Tensor? running_mean, Tensor? running_var, Tensor? save_mean, Tensor? save_invstd, bool train, float eps, bool[3] output_mask) -> (Tensor, Tensor, Tensor)` */
-  native_batch_norm_backward(grad_out: Tensor, input: Tensor, weight?: Tensor | null, running_mean?: Tensor | null, running_var?: Tensor | null, save_mean?: Tensor | null, save_invstd?: Tensor | null, train: boolean, eps: number, output_mask: readonly boolean[] | boolean): [Tensor, Tensor, Tensor];
+  native_batch_norm_backward(grad_out: Tensor, input: Tensor, weight: Tensor | null | undefined, running_mean: Tensor | null | undefined, running_var: Tensor | null | undefined, save_mean: Tensor | null | undefined, save_invstd: Tensor | null | undefined, train: boolean, eps: number, output_mask: readonly boolean[] | boolean): [Tensor, Tensor, Tensor];
   native_batch_norm_backward(grad_out: Tensor, input: Tensor, options: { weight?: Tensor | null; running_mean?: Tensor | null; running_var?: Tensor | null; save_mean?: Tensor | null; save_invstd?: Tensor | null; train: boolean; eps: number; output_mask: readonly boolean[] | boolean }): [Tensor, Tensor, Tensor];
   /** `aten::native_channel_shuffle(Tensor self, SymInt groups) -> Tensor` */
   native_channel_shuffle(self: Tensor, groups: Int): Tensor;
@@ -1941,22 +1941,22 @@ export interface AtenOps<Tensor> {
   /** `aten::native_dropout_backward(Tensor grad_output, Tensor mask, float scale) -> Tensor` */
   native_dropout_backward(grad_output: Tensor, mask: Tensor, scale: number, options?: { out?: Tensor }): Tensor;
   /** `aten::native_group_norm(Tensor input, Tensor? weight, Tensor? bias, SymInt N, SymInt C, SymInt HxW, int group, float eps) -> (Tensor, Tensor, Tensor)` */
-  native_group_norm(input: Tensor, weight?: Tensor | null, bias?: Tensor | null, N: Int, C: Int, HxW: Int, group: Int, eps: number): [Tensor, Tensor, Tensor];
+  native_group_norm(input: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, N: Int, C: Int, HxW: Int, group: Int, eps: number): [Tensor, Tensor, Tensor];
   native_group_norm(input: Tensor, options: { weight?: Tensor | null; bias?: Tensor | null; N: Int; C: Int; HxW: Int; group: Int; eps: number }): [Tensor, Tensor, Tensor];
   /** `aten::native_group_norm_backward(Tensor grad_out, Tensor input, Tensor mean, Tensor rstd, Tensor? weight, SymInt N, SymInt C, SymInt HxW, int group, bool[3] output_mask) -> (Tensor, Tensor, Tensor)` */
-  native_group_norm_backward(grad_out: Tensor, input: Tensor, mean: Tensor, rstd: Tensor, weight?: Tensor | null, N: Int, C: Int, HxW: Int, group: Int, output_mask: readonly boolean[] | boolean): [Tensor, Tensor, Tensor];
+  native_group_norm_backward(grad_out: Tensor, input: Tensor, mean: Tensor, rstd: Tensor, weight: Tensor | null | undefined, N: Int, C: Int, HxW: Int, group: Int, output_mask: readonly boolean[] | boolean): [Tensor, Tensor, Tensor];
   native_group_norm_backward(grad_out: Tensor, input: Tensor, mean: Tensor, rstd: Tensor, options: { weight?: Tensor | null; N: Int; C: Int; HxW: Int; group: Int; output_mask: readonly boolean[] | boolean }): [Tensor, Tensor, Tensor];
   /** `aten::native_layer_norm(Tensor input, SymInt[] normalized_shape, Tensor? weight, Tensor? bias, float eps) -> (Tensor, Tensor, Tensor)` */
-  native_layer_norm(input: Tensor, normalized_shape: readonly Int[], weight?: Tensor | null, bias?: Tensor | null, eps: number): [Tensor, Tensor, Tensor];
+  native_layer_norm(input: Tensor, normalized_shape: readonly Int[], weight: Tensor | null | undefined, bias: Tensor | null | undefined, eps: number): [Tensor, Tensor, Tensor];
   native_layer_norm(input: Tensor, normalized_shape: readonly Int[], options: { weight?: Tensor | null; bias?: Tensor | null; eps: number }): [Tensor, Tensor, Tensor];
   /** `aten::native_layer_norm_backward(Tensor grad_out, Tensor input, SymInt[] normalized_shape, Tensor mean, Tensor rstd, Tensor? weight, Tensor? bias, bool[3] output_mask) -> (Tensor, Tensor, Tensor)` */
-  native_layer_norm_backward(grad_out: Tensor, input: Tensor, normalized_shape: readonly Int[], mean: Tensor, rstd: Tensor, weight?: Tensor | null, bias?: Tensor | null, output_mask: readonly boolean[] | boolean): [Tensor, Tensor, Tensor];
+  native_layer_norm_backward(grad_out: Tensor, input: Tensor, normalized_shape: readonly Int[], mean: Tensor, rstd: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, output_mask: readonly boolean[] | boolean): [Tensor, Tensor, Tensor];
   native_layer_norm_backward(grad_out: Tensor, input: Tensor, normalized_shape: readonly Int[], mean: Tensor, rstd: Tensor, options: { weight?: Tensor | null; bias?: Tensor | null; output_mask: readonly boolean[] | boolean }): [Tensor, Tensor, Tensor];
   /** `aten::native_norm(Tensor self, Scalar p=2) -> Tensor` */
   native_norm(self: Tensor, p?: Scalar, options?: { out?: Tensor }): Tensor;
   native_norm(self: Tensor, options?: { p?: Scalar; out?: Tensor }): Tensor;
   /** `aten::native_norm.ScalarOpt_dim_dtype(Tensor self, Scalar? p, int[1] dim, bool keepdim, ScalarType? dtype) -> Tensor` */
-  native_norm(self: Tensor, p?: Scalar | null, dim: readonly Int[] | Int, keepdim: boolean, dtype?: DType | null, options?: { out?: Tensor }): Tensor;
+  native_norm(self: Tensor, p: Scalar | null | undefined, dim: readonly Int[] | Int, keepdim: boolean, dtype?: DType | null, options?: { out?: Tensor }): Tensor;
   native_norm(self: Tensor, options: { p?: Scalar | null; dim: readonly Int[] | Int; keepdim: boolean; dtype?: DType | null; out?: Tensor }): Tensor;
   /** `aten::ne.Tensor(Tensor self, Tensor other) -> Tensor` */
   ne(self: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
@@ -1998,16 +1998,16 @@ export interface AtenOps<Tensor> {
   nll_loss2d(self: Tensor, target: Tensor, weight?: Tensor | null, reduction?: Int, ignore_index?: Int, options?: { out?: Tensor }): Tensor;
   nll_loss2d(self: Tensor, target: Tensor, options?: { weight?: Tensor | null; reduction?: Int; ignore_index?: Int; out?: Tensor }): Tensor;
   /** `aten::nll_loss2d_backward(Tensor grad_output, Tensor self, Tensor target, Tensor? weight, int reduction, SymInt ignore_index, Tensor total_weight) -> Tensor` */
-  nll_loss2d_backward(grad_output: Tensor, self: Tensor, target: Tensor, weight?: Tensor | null, reduction: Int, ignore_index: Int, total_weight: Tensor): Tensor;
+  nll_loss2d_backward(grad_output: Tensor, self: Tensor, target: Tensor, weight: Tensor | null | undefined, reduction: Int, ignore_index: Int, total_weight: Tensor): Tensor;
   nll_loss2d_backward(grad_output: Tensor, self: Tensor, target: Tensor, options: { weight?: Tensor | null; reduction: Int; ignore_index: Int; total_weight: Tensor }): Tensor;
   /** `aten::nll_loss2d_forward(Tensor self, Tensor target, Tensor? weight, int reduction, SymInt ignore_index) -> (Tensor output, Tensor total_weight)` */
-  nll_loss2d_forward(self: Tensor, target: Tensor, weight?: Tensor | null, reduction: Int, ignore_index: Int): [Tensor, Tensor];
+  nll_loss2d_forward(self: Tensor, target: Tensor, weight: Tensor | null | undefined, reduction: Int, ignore_index: Int): [Tensor, Tensor];
   nll_loss2d_forward(self: Tensor, target: Tensor, options: { weight?: Tensor | null; reduction: Int; ignore_index: Int }): [Tensor, Tensor];
   /** `aten::nll_loss_backward(Tensor grad_output, Tensor self, Tensor target, Tensor? weight, int reduction, SymInt ignore_index, Tensor total_weight) -> Tensor` */
-  nll_loss_backward(grad_output: Tensor, self: Tensor, target: Tensor, weight?: Tensor | null, reduction: Int, ignore_index: Int, total_weight: Tensor): Tensor;
+  nll_loss_backward(grad_output: Tensor, self: Tensor, target: Tensor, weight: Tensor | null | undefined, reduction: Int, ignore_index: Int, total_weight: Tensor): Tensor;
   nll_loss_backward(grad_output: Tensor, self: Tensor, target: Tensor, options: { weight?: Tensor | null; reduction: Int; ignore_index: Int; total_weight: Tensor }): Tensor;
   /** `aten::nll_loss_forward(Tensor self, Tensor target, Tensor? weight, int reduction, SymInt ignore_index) -> (Tensor output, Tensor total_weight)` */
-  nll_loss_forward(self: Tensor, target: Tensor, weight?: Tensor | null, reduction: Int, ignore_index: Int): [Tensor, Tensor];
+  nll_loss_forward(self: Tensor, target: Tensor, weight: Tensor | null | undefined, reduction: Int, ignore_index: Int): [Tensor, Tensor];
   nll_loss_forward(self: Tensor, target: Tensor, options: { weight?: Tensor | null; reduction: Int; ignore_index: Int }): [Tensor, Tensor];
   /** `aten::nll_loss_nd(Tensor self, Tensor target, Tensor? weight=None, int reduction=1, SymInt ignore_index=-100) -> Tensor` */
   nll_loss_nd(self: Tensor, target: Tensor, weight?: Tensor | null, reduction?: Int, ignore_index?: Int): Tensor;
@@ -2022,7 +2022,7 @@ export interface AtenOps<Tensor> {
   norm(self: Tensor, p?: Scalar, options?: { out?: Tensor }): Tensor;
   norm(self: Tensor, options?: { p?: Scalar; out?: Tensor }): Tensor;
   /** `aten::norm.ScalarOpt_dim(Tensor self, Scalar? p, int[1] dim, bool keepdim=False) -> Tensor` */
-  norm(self: Tensor, p?: Scalar | null, dim: readonly Int[] | Int, keepdim?: boolean, options?: { out?: Tensor }): Tensor;
+  norm(self: Tensor, p: Scalar | null | undefined, dim: readonly Int[] | Int, keepdim?: boolean, options?: { out?: Tensor }): Tensor;
   norm(self: Tensor, options: { p?: Scalar | null; dim: readonly Int[] | Int; keepdim?: boolean; out?: Tensor }): Tensor;
   /** `aten::norm.ScalarOpt_dim_dtype(Tensor self, Scalar? p, int[1] dim, bool keepdim, *, ScalarType dtype) -> Tensor` */
   norm(self: Tensor, p: Scalar | null | undefined, dim: readonly Int[] | Int, keepdim: boolean, options: { dtype: DType; out?: Tensor }): Tensor;
@@ -2174,7 +2174,7 @@ export interface AtenOps<Tensor> {
   /** `aten::quantize_per_tensor_dynamic(Tensor self, ScalarType dtype, bool reduce_range) -> Tensor` */
   quantize_per_tensor_dynamic(self: Tensor, dtype: DType, reduce_range: boolean, options?: { out?: Tensor }): Tensor;
   /** `aten::quantized_batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor mean, Tensor var, float eps, float output_scale, int output_zero_point) -> Tensor` */
-  quantized_batch_norm(input: Tensor, weight?: Tensor | null, bias?: Tensor | null, mean: Tensor, var_: Tensor, eps: number, output_scale: number, output_zero_point: Int, options?: { out?: Tensor }): Tensor;
+  quantized_batch_norm(input: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, mean: Tensor, var_: Tensor, eps: number, output_scale: number, output_zero_point: Int, options?: { out?: Tensor }): Tensor;
   quantized_batch_norm(input: Tensor, options: { weight?: Tensor | null; bias?: Tensor | null; mean: Tensor; var: Tensor; eps: number; output_scale: number; output_zero_point: Int; out?: Tensor }): Tensor;
   /** `aten::quantized_gru.input_legacy(Tensor input, Tensor hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional, bool batch_first) -> (Tensor, Tensor)` */
   quantized_gru(input: Tensor, hx: Tensor, params: readonly Tensor[], has_biases: boolean, num_layers: Int, dropout: number, train: boolean, bidirectional: boolean, batch_first: boolean): [Tensor, Tensor];
@@ -2550,7 +2550,7 @@ export interface AtenOps<Tensor> {
   slow_conv3d(self: Tensor, weight: Tensor, kernel_size: readonly Int[] | Int, bias?: Tensor | null, stride?: readonly Int[] | Int, padding?: readonly Int[] | Int, options?: { out?: Tensor }): Tensor;
   slow_conv3d(self: Tensor, weight: Tensor, kernel_size: readonly Int[] | Int, options?: { bias?: Tensor | null; stride?: readonly Int[] | Int; padding?: readonly Int[] | Int; out?: Tensor }): Tensor;
   /** `aten::slow_conv3d_forward(Tensor self, Tensor weight, SymInt[3] kernel_size, Tensor? bias, SymInt[3] stride, SymInt[3] padding) -> Tensor` */
-  slow_conv3d_forward(self: Tensor, weight: Tensor, kernel_size: readonly Int[] | Int, bias?: Tensor | null, stride: readonly Int[] | Int, padding: readonly Int[] | Int): Tensor;
+  slow_conv3d_forward(self: Tensor, weight: Tensor, kernel_size: readonly Int[] | Int, bias: Tensor | null | undefined, stride: readonly Int[] | Int, padding: readonly Int[] | Int): Tensor;
   slow_conv3d_forward(self: Tensor, weight: Tensor, kernel_size: readonly Int[] | Int, options: { bias?: Tensor | null; stride: readonly Int[] | Int; padding: readonly Int[] | Int }): Tensor;
   /** `aten::slow_conv_dilated2d(Tensor self, Tensor weight, SymInt[2] kernel_size, Tensor? bias=None, SymInt[2] stride=[1, 1], SymInt[2] padding=[0, 0], SymInt[2] dilation=[1, 1]) -> Tensor` */
   slow_conv_dilated2d(self: Tensor, weight: Tensor, kernel_size: readonly Int[] | Int, bias?: Tensor | null, stride?: readonly Int[] | Int, padding?: readonly Int[] | Int, dilation?: readonly Int[] | Int, options?: { out?: Tensor }): Tensor;
@@ -3127,7 +3127,7 @@ export interface AtenOps<Tensor> {
   upsample_bicubic2d(self: Tensor, output_size: readonly Int[] | Int, align_corners: boolean, scales_h?: number | null, scales_w?: number | null, options?: { out?: Tensor }): Tensor;
   upsample_bicubic2d(self: Tensor, output_size: readonly Int[] | Int, align_corners: boolean, options?: { scales_h?: number | null; scales_w?: number | null; out?: Tensor }): Tensor;
   /** `aten::upsample_bicubic2d.vec(Tensor input, SymInt[]? output_size, bool align_corners, float[]? scale_factors) -> Tensor` */
-  upsample_bicubic2d(input: Tensor, output_size?: readonly Int[] | null, align_corners: boolean, scale_factors?: readonly number[] | null): Tensor;
+  upsample_bicubic2d(input: Tensor, output_size: readonly Int[] | null | undefined, align_corners: boolean, scale_factors?: readonly number[] | null): Tensor;
   upsample_bicubic2d(input: Tensor, options: { output_size?: readonly Int[] | null; align_corners: boolean; scale_factors?: readonly number[] | null }): Tensor;
   /** `aten::upsample_bicubic2d_backward(Tensor grad_output, SymInt[2] output_size, SymInt[4] input_size, bool align_corners, float? scales_h=None, float? scales_w=None) -> Tensor` */
   upsample_bicubic2d_backward(grad_output: Tensor, output_size: readonly Int[] | Int, input_size: readonly Int[] | Int, align_corners: boolean, scales_h?: number | null, scales_w?: number | null): Tensor;
@@ -3136,7 +3136,7 @@ export interface AtenOps<Tensor> {
   upsample_bilinear2d(self: Tensor, output_size: readonly Int[] | Int, align_corners: boolean, scales_h?: number | null, scales_w?: number | null, options?: { out?: Tensor }): Tensor;
   upsample_bilinear2d(self: Tensor, output_size: readonly Int[] | Int, align_corners: boolean, options?: { scales_h?: number | null; scales_w?: number | null; out?: Tensor }): Tensor;
   /** `aten::upsample_bilinear2d.vec(Tensor input, SymInt[]? output_size, bool align_corners, float[]? scale_factors) -> Tensor` */
-  upsample_bilinear2d(input: Tensor, output_size?: readonly Int[] | null, align_corners: boolean, scale_factors?: readonly number[] | null, options?: { out?: Tensor }): Tensor;
+  upsample_bilinear2d(input: Tensor, output_size: readonly Int[] | null | undefined, align_corners: boolean, scale_factors?: readonly number[] | null, options?: { out?: Tensor }): Tensor;
   upsample_bilinear2d(input: Tensor, options: { output_size?: readonly Int[] | null; align_corners: boolean; scale_factors?: readonly number[] | null; out?: Tensor }): Tensor;
   /** `aten::upsample_bilinear2d_backward(Tensor grad_output, SymInt[2] output_size, SymInt[4] input_size, bool align_corners, float? scales_h=None, float? scales_w=None) -> Tensor` */
   upsample_bilinear2d_backward(grad_output: Tensor, output_size: readonly Int[] | Int, input_size: readonly Int[] | Int, align_corners: boolean, scales_h?: number | null, scales_w?: number | null): Tensor;
@@ -3145,7 +3145,7 @@ export interface AtenOps<Tensor> {
   upsample_linear1d(self: Tensor, output_size: readonly Int[] | Int, align_corners: boolean, scales?: number | null, options?: { out?: Tensor }): Tensor;
   upsample_linear1d(self: Tensor, output_size: readonly Int[] | Int, align_corners: boolean, options?: { scales?: number | null; out?: Tensor }): Tensor;
   /** `aten::upsample_linear1d.vec(Tensor input, SymInt[]? output_size, bool align_corners, float[]? scale_factors) -> Tensor` */
-  upsample_linear1d(input: Tensor, output_size?: readonly Int[] | null, align_corners: boolean, scale_factors?: readonly number[] | null): Tensor;
+  upsample_linear1d(input: Tensor, output_size: readonly Int[] | null | undefined, align_corners: boolean, scale_factors?: readonly number[] | null): Tensor;
   upsample_linear1d(input: Tensor, options: { output_size?: readonly Int[] | null; align_corners: boolean; scale_factors?: readonly number[] | null }): Tensor;
   /** `aten::upsample_linear1d_backward(Tensor grad_output, SymInt[1] output_size, SymInt[3] input_size, bool align_corners, float? scales=None) -> Tensor` */
   upsample_linear1d_backward(grad_output: Tensor, output_size: readonly Int[] | Int, input_size: readonly Int[] | Int, align_corners: boolean, scales?: number | null): Tensor;
@@ -3181,7 +3181,7 @@ export interface AtenOps<Tensor> {
   upsample_trilinear3d(self: Tensor, output_size: readonly Int[] | Int, align_corners: boolean, scales_d?: number | null, scales_h?: number | null, scales_w?: number | null, options?: { out?: Tensor }): Tensor;
   upsample_trilinear3d(self: Tensor, output_size: readonly Int[] | Int, align_corners: boolean, options?: { scales_d?: number | null; scales_h?: number | null; scales_w?: number | null; out?: Tensor }): Tensor;
   /** `aten::upsample_trilinear3d.vec(Tensor input, SymInt[]? output_size, bool align_corners, float[]? scale_factors) -> Tensor` */
-  upsample_trilinear3d(input: Tensor, output_size?: readonly Int[] | null, align_corners: boolean, scale_factors?: readonly number[] | null): Tensor;
+  upsample_trilinear3d(input: Tensor, output_size: readonly Int[] | null | undefined, align_corners: boolean, scale_factors?: readonly number[] | null): Tensor;
   upsample_trilinear3d(input: Tensor, options: { output_size?: readonly Int[] | null; align_corners: boolean; scale_factors?: readonly number[] | null }): Tensor;
   /** `aten::upsample_trilinear3d_backward(Tensor grad_output, SymInt[3] output_size, SymInt[5] input_size, bool align_corners, float? scales_d=None, float? scales_h=None, float? scales_w=None) -> Tensor` */
   upsample_trilinear3d_backward(grad_output: Tensor, output_size: readonly Int[] | Int, input_size: readonly Int[] | Int, align_corners: boolean, scales_d?: number | null, scales_h?: number | null, scales_w?: number | null): Tensor;
@@ -3318,7 +3318,7 @@ export interface PhantomgradOps<Tensor> {
   clipped_sum(activations: Tensor, gradients: Tensor, factors: Tensor, cu_seqlens: Tensor, bias?: boolean): [Tensor, Tensor];
   clipped_sum(activations: Tensor, gradients: Tensor, factors: Tensor, cu_seqlens: Tensor, options?: { bias?: boolean }): [Tensor, Tensor];
   /** `phantomgrad::convolution(Tensor input, Tensor weight, Tensor? bias, int[] stride, int[] padding, int[] dilation, int groups=1) -> Tensor` */
-  convolution(input: Tensor, weight: Tensor, bias?: Tensor | null, stride: readonly Int[], padding: readonly Int[], dilation: readonly Int[], groups?: Int): Tensor;
+  convolution(input: Tensor, weight: Tensor, bias: Tensor | null | undefined, stride: readonly Int[], padding: readonly Int[], dilation: readonly Int[], groups?: Int): Tensor;
   convolution(input: Tensor, weight: Tensor, options: { bias?: Tensor | null; stride: readonly Int[]; padding: readonly Int[]; dilation: readonly Int[]; groups?: Int }): Tensor;
   /** `phantomgrad::cuda_device_count() -> int` */
   cuda_device_count(): number;
@@ -3377,12 +3377,12 @@ export interface PhantomgradOps<Tensor> {
   reference_embedding(ids: Tensor, table: Tensor, gradient: Tensor, cu_seqlens: Tensor, padding_id?: Int, scale?: number): Tensor[];
   reference_embedding(ids: Tensor, table: Tensor, gradient: Tensor, cu_seqlens: Tensor, options?: { padding_id?: Int; scale?: number }): Tensor[];
   /** `phantomgrad::reference_layer_norm(Tensor input, Tensor weight, Tensor? bias, Tensor gradient, Tensor cu_seqlens, float eps=1.0000000000000001e-05) -> Tensor[]` */
-  reference_layer_norm(input: Tensor, weight: Tensor, bias?: Tensor | null, gradient: Tensor, cu_seqlens: Tensor, eps?: number): Tensor[];
+  reference_layer_norm(input: Tensor, weight: Tensor, bias: Tensor | null | undefined, gradient: Tensor, cu_seqlens: Tensor, eps?: number): Tensor[];
   reference_layer_norm(input: Tensor, weight: Tensor, options: { bias?: Tensor | null; gradient: Tensor; cu_seqlens: Tensor; eps?: number }): Tensor[];
   /** `phantomgrad::reference_layer_norm_variance(Tensor input, Tensor variance, Tensor weight, *, float weight_variance=0., float bias_variance=0., float eps=1.0000000000000001e-05, bool saturate=True) -> Tensor` */
   reference_layer_norm_variance(input: Tensor, variance: Tensor, weight: Tensor, options?: { weight_variance?: number; bias_variance?: number; eps?: number; saturate?: boolean }): Tensor;
   /** `phantomgrad::reference_linear(Tensor input, Tensor weight, Tensor? bias, Tensor gradient, Tensor cu_seqlens) -> Tensor[]` */
-  reference_linear(input: Tensor, weight: Tensor, bias?: Tensor | null, gradient: Tensor, cu_seqlens: Tensor): Tensor[];
+  reference_linear(input: Tensor, weight: Tensor, bias: Tensor | null | undefined, gradient: Tensor, cu_seqlens: Tensor): Tensor[];
   reference_linear(input: Tensor, weight: Tensor, options: { bias?: Tensor | null; gradient: Tensor; cu_seqlens: Tensor }): Tensor[];
   /** `phantomgrad::reference_linear_variance(Tensor input, Tensor variance, Tensor weight, *, float weight_variance, float bias_variance=0., int groups=1) -> Tensor` */
   reference_linear_variance(input: Tensor, variance: Tensor, weight: Tensor, options: { weight_variance: number; bias_variance?: number; groups?: Int }): Tensor;
@@ -3395,7 +3395,7 @@ export interface PhantomgradOps<Tensor> {
   /** `phantomgrad::reference_re_attention(Tensor query, Tensor key, Tensor value, Tensor key_variance, Tensor gradient, Tensor cu_seqlens, *, Tensor? value_variance=None, int heads=1, bool causal=True, str correction="logit", float? max_penalty=None, float dropout=0., int seed=0, int step=0, int site=0, Tensor? sample_keys=None) -> Tensor[]` */
   reference_re_attention(query: Tensor, key: Tensor, value: Tensor, key_variance: Tensor, gradient: Tensor, cu_seqlens: Tensor, options?: { value_variance?: Tensor | null; heads?: Int; causal?: boolean; correction?: string; max_penalty?: number | null; dropout?: number; seed?: Int; step?: Int; site?: Int; sample_keys?: Tensor | null }): Tensor[];
   /** `phantomgrad::reference_softmax_head(Tensor hidden, Tensor table, Tensor targets, Tensor weights, Tensor? bias, Tensor cu_seqlens, *, float scale=1., float label_smoothing=0., Tensor? live=None) -> Tensor[]` */
-  reference_softmax_head(hidden: Tensor, table: Tensor, targets: Tensor, weights: Tensor, bias?: Tensor | null, cu_seqlens: Tensor, options?: { scale?: number; label_smoothing?: number; live?: Tensor | null }): Tensor[];
+  reference_softmax_head(hidden: Tensor, table: Tensor, targets: Tensor, weights: Tensor, bias: Tensor | null | undefined, cu_seqlens: Tensor, options?: { scale?: number; label_smoothing?: number; live?: Tensor | null }): Tensor[];
   reference_softmax_head(hidden: Tensor, table: Tensor, targets: Tensor, weights: Tensor, options: { bias?: Tensor | null; cu_seqlens: Tensor; scale?: number; label_smoothing?: number; live?: Tensor | null }): Tensor[];
   /** `phantomgrad::set_batch(int token) -> ()` */
   set_batch(token: Int): void;
@@ -3638,30 +3638,30 @@ export interface TensorMethods<Tensor> {
   /** `aten::baddbmm_(Tensor(a!) self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor(a!)` */
   baddbmm_(batch1: Tensor, batch2: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
   /** `aten::batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float momentum, float eps, bool cudnn_enabled) -> Tensor` */
-  batchNorm(weight?: Tensor | null, bias?: Tensor | null, running_mean?: Tensor | null, running_var?: Tensor | null, training: boolean, momentum: number, eps: number, cudnn_enabled: boolean): Tensor;
+  batchNorm(weight: Tensor | null | undefined, bias: Tensor | null | undefined, running_mean: Tensor | null | undefined, running_var: Tensor | null | undefined, training: boolean, momentum: number, eps: number, cudnn_enabled: boolean): Tensor;
   batchNorm(options: { weight?: Tensor | null; bias?: Tensor | null; running_mean?: Tensor | null; running_var?: Tensor | null; training: boolean; momentum: number; eps: number; cudnn_enabled: boolean }): Tensor;
   /** `aten::batch_norm_backward(Tensor grad_out, Tensor input, Tensor weight, Tensor? running_mean, Tensor? running_var, Tensor? save_mean, Tensor? save_var, bool update, float eps, bool[3] output_mask, Tensor reserve) -> (Tensor, Tensor, Tensor)` */
-  batchNormBackward(input: Tensor, weight: Tensor, running_mean?: Tensor | null, running_var?: Tensor | null, save_mean?: Tensor | null, save_var?: Tensor | null, update: boolean, eps: number, output_mask: readonly boolean[] | boolean, reserve: Tensor): [Tensor, Tensor, Tensor];
+  batchNormBackward(input: Tensor, weight: Tensor, running_mean: Tensor | null | undefined, running_var: Tensor | null | undefined, save_mean: Tensor | null | undefined, save_var: Tensor | null | undefined, update: boolean, eps: number, output_mask: readonly boolean[] | boolean, reserve: Tensor): [Tensor, Tensor, Tensor];
   batchNormBackward(input: Tensor, weight: Tensor, options: { running_mean?: Tensor | null; running_var?: Tensor | null; save_mean?: Tensor | null; save_var?: Tensor | null; update: boolean; eps: number; output_mask: readonly boolean[] | boolean; reserve: Tensor }): [Tensor, Tensor, Tensor];
   /** `aten::batch_norm_backward_elemt(Tensor grad_out, Tensor input, Tensor mean, Tensor invstd, Tensor? weight, Tensor sum_dy, Tensor sum_dy_xmu, Tensor count) -> Tensor` */
-  batchNormBackwardElemt(input: Tensor, mean: Tensor, invstd: Tensor, weight?: Tensor | null, sum_dy: Tensor, sum_dy_xmu: Tensor, count: Tensor, options?: { out?: Tensor }): Tensor;
+  batchNormBackwardElemt(input: Tensor, mean: Tensor, invstd: Tensor, weight: Tensor | null | undefined, sum_dy: Tensor, sum_dy_xmu: Tensor, count: Tensor, options?: { out?: Tensor }): Tensor;
   batchNormBackwardElemt(input: Tensor, mean: Tensor, invstd: Tensor, options: { weight?: Tensor | null; sum_dy: Tensor; sum_dy_xmu: Tensor; count: Tensor; out?: Tensor }): Tensor;
   /** `aten::batch_norm_backward_reduce(Tensor grad_out, Tensor input, Tensor mean, Tensor invstd, Tensor? weight, bool input_g, bool weight_g, bool bias_g) -> (Tensor, Tensor, Tensor, Tensor)` */
-  batchNormBackwardReduce(input: Tensor, mean: Tensor, invstd: Tensor, weight?: Tensor | null, input_g: boolean, weight_g: boolean, bias_g: boolean): [Tensor, Tensor, Tensor, Tensor];
+  batchNormBackwardReduce(input: Tensor, mean: Tensor, invstd: Tensor, weight: Tensor | null | undefined, input_g: boolean, weight_g: boolean, bias_g: boolean): [Tensor, Tensor, Tensor, Tensor];
   batchNormBackwardReduce(input: Tensor, mean: Tensor, invstd: Tensor, options: { weight?: Tensor | null; input_g: boolean; weight_g: boolean; bias_g: boolean }): [Tensor, Tensor, Tensor, Tensor];
   /** `aten::batch_norm_elemt(Tensor input, Tensor? weight, Tensor? bias, Tensor mean, Tensor invstd, float eps) -> Tensor` */
-  batchNormElemt(weight?: Tensor | null, bias?: Tensor | null, mean: Tensor, invstd: Tensor, eps: number, options?: { out?: Tensor }): Tensor;
+  batchNormElemt(weight: Tensor | null | undefined, bias: Tensor | null | undefined, mean: Tensor, invstd: Tensor, eps: number, options?: { out?: Tensor }): Tensor;
   batchNormElemt(options: { weight?: Tensor | null; bias?: Tensor | null; mean: Tensor; invstd: Tensor; eps: number; out?: Tensor }): Tensor;
   /** `aten::batch_norm_gather_stats(Tensor input, Tensor mean, Tensor invstd, Tensor? running_mean, Tensor? running_var, float momentum, float eps, int count) -> (Tensor, Tensor)` */
-  batchNormGatherStats(mean: Tensor, invstd: Tensor, running_mean?: Tensor | null, running_var?: Tensor | null, momentum: number, eps: number, count: Int): [Tensor, Tensor];
+  batchNormGatherStats(mean: Tensor, invstd: Tensor, running_mean: Tensor | null | undefined, running_var: Tensor | null | undefined, momentum: number, eps: number, count: Int): [Tensor, Tensor];
   batchNormGatherStats(mean: Tensor, invstd: Tensor, options: { running_mean?: Tensor | null; running_var?: Tensor | null; momentum: number; eps: number; count: Int }): [Tensor, Tensor];
   /** `aten::batch_norm_gather_stats_with_counts(Tensor input, Tensor mean, Tensor invstd, Tensor? running_mean, Tensor? running_var, float momentum, float eps, Tensor counts) -> (Tensor, Tensor)` */
-  batchNormGatherStatsWithCounts(mean: Tensor, invstd: Tensor, running_mean?: Tensor | null, running_var?: Tensor | null, momentum: number, eps: number, counts: Tensor): [Tensor, Tensor];
+  batchNormGatherStatsWithCounts(mean: Tensor, invstd: Tensor, running_mean: Tensor | null | undefined, running_var: Tensor | null | undefined, momentum: number, eps: number, counts: Tensor): [Tensor, Tensor];
   batchNormGatherStatsWithCounts(mean: Tensor, invstd: Tensor, options: { running_mean?: Tensor | null; running_var?: Tensor | null; momentum: number; eps: number; counts: Tensor }): [Tensor, Tensor];
   /** `aten::batch_norm_stats(Tensor input, float eps) -> (Tensor, Tensor)` */
   batchNormStats(eps: number): [Tensor, Tensor];
   /** `aten::batch_norm_update_stats(Tensor input, Tensor? running_mean, Tensor? running_var, float momentum) -> (Tensor, Tensor)` */
-  batchNormUpdateStats(running_mean?: Tensor | null, running_var?: Tensor | null, momentum: number): [Tensor, Tensor];
+  batchNormUpdateStats(running_mean: Tensor | null | undefined, running_var: Tensor | null | undefined, momentum: number): [Tensor, Tensor];
   batchNormUpdateStats(options: { running_mean?: Tensor | null; running_var?: Tensor | null; momentum: number }): [Tensor, Tensor];
   /** `aten::bernoulli(Tensor self, *, Generator? generator=None) -> Tensor` */
   bernoulli(options?: { generator?: RandomGenerator | null; out?: Tensor }): Tensor;
@@ -3870,7 +3870,7 @@ export interface TensorMethods<Tensor> {
   conv3d(weight: Tensor, bias?: Tensor | null, stride?: readonly Int[] | Int, padding?: string, dilation?: readonly Int[] | Int, groups?: Int): Tensor;
   conv3d(weight: Tensor, options?: { bias?: Tensor | null; stride?: readonly Int[] | Int; padding?: string; dilation?: readonly Int[] | Int; groups?: Int }): Tensor;
   /** `aten::conv_depthwise3d(Tensor self, Tensor weight, SymInt[3] kernel_size, Tensor? bias, SymInt[3] stride, SymInt[3] padding, SymInt[3] dilation) -> Tensor` */
-  convDepthwise3d(weight: Tensor, kernel_size: readonly Int[] | Int, bias?: Tensor | null, stride: readonly Int[] | Int, padding: readonly Int[] | Int, dilation: readonly Int[] | Int, options?: { out?: Tensor }): Tensor;
+  convDepthwise3d(weight: Tensor, kernel_size: readonly Int[] | Int, bias: Tensor | null | undefined, stride: readonly Int[] | Int, padding: readonly Int[] | Int, dilation: readonly Int[] | Int, options?: { out?: Tensor }): Tensor;
   convDepthwise3d(weight: Tensor, kernel_size: readonly Int[] | Int, options: { bias?: Tensor | null; stride: readonly Int[] | Int; padding: readonly Int[] | Int; dilation: readonly Int[] | Int; out?: Tensor }): Tensor;
   /** `aten::conv_tbc(Tensor self, Tensor weight, Tensor bias, int pad=0) -> Tensor` */
   convTbc(weight: Tensor, bias: Tensor, pad?: Int, options?: { out?: Tensor }): Tensor;
@@ -3887,15 +3887,15 @@ export interface TensorMethods<Tensor> {
   convTranspose3d(weight: Tensor, bias?: Tensor | null, stride?: readonly Int[] | Int, padding?: readonly Int[] | Int, output_padding?: readonly Int[] | Int, groups?: Int, dilation?: readonly Int[] | Int): Tensor;
   convTranspose3d(weight: Tensor, options?: { bias?: Tensor | null; stride?: readonly Int[] | Int; padding?: readonly Int[] | Int; output_padding?: readonly Int[] | Int; groups?: Int; dilation?: readonly Int[] | Int }): Tensor;
   /** `aten::convolution(Tensor input, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] padding, SymInt[] dilation, bool transposed, SymInt[] output_padding, SymInt groups) -> Tensor` */
-  convolution(weight: Tensor, bias?: Tensor | null, stride: readonly Int[], padding: readonly Int[], dilation: readonly Int[], transposed: boolean, output_padding: readonly Int[], groups: Int, options?: { out?: Tensor }): Tensor;
+  convolution(weight: Tensor, bias: Tensor | null | undefined, stride: readonly Int[], padding: readonly Int[], dilation: readonly Int[], transposed: boolean, output_padding: readonly Int[], groups: Int, options?: { out?: Tensor }): Tensor;
   convolution(weight: Tensor, options: { bias?: Tensor | null; stride: readonly Int[]; padding: readonly Int[]; dilation: readonly Int[]; transposed: boolean; output_padding: readonly Int[]; groups: Int; out?: Tensor }): Tensor;
   /** `aten::convolution_backward(Tensor grad_output, Tensor input, Tensor weight, SymInt[]? bias_sizes, SymInt[] stride, SymInt[] padding, SymInt[] dilation, bool transposed, SymInt[] output_padding, SymInt groups, bool[3] output_mask) -> (Tensor, Tensor, Tensor)` */
-  convolutionBackward(input: Tensor, weight: Tensor, bias_sizes?: readonly Int[] | null, stride: readonly Int[], padding: readonly Int[], dilation: readonly Int[], transposed: boolean, output_padding: readonly Int[], groups: Int, output_mask: readonly boolean[] | boolean): [Tensor, Tensor, Tensor];
+  convolutionBackward(input: Tensor, weight: Tensor, bias_sizes: readonly Int[] | null | undefined, stride: readonly Int[], padding: readonly Int[], dilation: readonly Int[], transposed: boolean, output_padding: readonly Int[], groups: Int, output_mask: readonly boolean[] | boolean): [Tensor, Tensor, Tensor];
   convolutionBackward(input: Tensor, weight: Tensor, options: { bias_sizes?: readonly Int[] | null; stride: readonly Int[]; padding: readonly Int[]; dilation: readonly Int[]; transposed: boolean; output_padding: readonly Int[]; groups: Int; output_mask: readonly boolean[] | boolean }): [Tensor, Tensor, Tensor];
   /** `aten::convolution_backward_overrideable(Tensor grad_output, Tensor input, Tensor weight, SymInt[] stride, SymInt[] padding, SymInt[] dilation, bool transposed, SymInt[] output_padding, SymInt groups, bool[3] output_mask) -> (Tensor grad_input, Tensor grad_weight, Tensor grad_bias)` */
   convolutionBackwardOverrideable(input: Tensor, weight: Tensor, stride: readonly Int[], padding: readonly Int[], dilation: readonly Int[], transposed: boolean, output_padding: readonly Int[], groups: Int, output_mask: readonly boolean[] | boolean): [Tensor, Tensor, Tensor];
   /** `aten::convolution_overrideable(Tensor input, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] padding, SymInt[] dilation, bool transposed, SymInt[] output_padding, SymInt groups) -> Tensor` */
-  convolutionOverrideable(weight: Tensor, bias?: Tensor | null, stride: readonly Int[], padding: readonly Int[], dilation: readonly Int[], transposed: boolean, output_padding: readonly Int[], groups: Int, options?: { out?: Tensor }): Tensor;
+  convolutionOverrideable(weight: Tensor, bias: Tensor | null | undefined, stride: readonly Int[], padding: readonly Int[], dilation: readonly Int[], transposed: boolean, output_padding: readonly Int[], groups: Int, options?: { out?: Tensor }): Tensor;
   convolutionOverrideable(weight: Tensor, options: { bias?: Tensor | null; stride: readonly Int[]; padding: readonly Int[]; dilation: readonly Int[]; transposed: boolean; output_padding: readonly Int[]; groups: Int; out?: Tensor }): Tensor;
   /** `aten::copy(Tensor self, Tensor src, bool non_blocking=False) -> Tensor` */
   copy(src: Tensor, non_blocking?: boolean, options?: { out?: Tensor }): Tensor;
@@ -3961,18 +3961,18 @@ export interface TensorMethods<Tensor> {
   /** `aten::cudnn_affine_grid_generator_backward(Tensor grad, int N, int C, int H, int W) -> Tensor grad_theta` */
   cudnnAffineGridGeneratorBackward(N: Int, C: Int, H: Int, W: Int, options?: { out?: Tensor }): Tensor;
   /** `aten::cudnn_batch_norm(Tensor input, Tensor weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float exponential_average_factor, float epsilon) -> (Tensor, Tensor, Tensor, Tensor)` */
-  cudnnBatchNorm(weight: Tensor, bias?: Tensor | null, running_mean?: Tensor | null, running_var?: Tensor | null, training: boolean, exponential_average_factor: number, epsilon: number): [Tensor, Tensor, Tensor, Tensor];
+  cudnnBatchNorm(weight: Tensor, bias: Tensor | null | undefined, running_mean: Tensor | null | undefined, running_var: Tensor | null | undefined, training: boolean, exponential_average_factor: number, epsilon: number): [Tensor, Tensor, Tensor, Tensor];
   cudnnBatchNorm(weight: Tensor, options: { bias?: Tensor | null; running_mean?: Tensor | null; running_var?: Tensor | null; training: boolean; exponential_average_factor: number; epsilon: number }): [Tensor, Tensor, Tensor, Tensor];
   /** `aten::cudnn_batch_norm_backward(Tensor input, Tensor grad_output, Tensor weight, Tensor? running_mean, Tensor? running_var, Tensor? save_mean, Tensor? save_var, float epsilon, Tensor reserveSpace) -> (Tensor, Tensor, Tensor)` */
-  cudnnBatchNormBackward(grad_output: Tensor, weight: Tensor, running_mean?: Tensor | null, running_var?: Tensor | null, save_mean?: Tensor | null, save_var?: Tensor | null, epsilon: number, reserveSpace: Tensor): [Tensor, Tensor, Tensor];
+  cudnnBatchNormBackward(grad_output: Tensor, weight: Tensor, running_mean: Tensor | null | undefined, running_var: Tensor | null | undefined, save_mean: Tensor | null | undefined, save_var: Tensor | null | undefined, epsilon: number, reserveSpace: Tensor): [Tensor, Tensor, Tensor];
   cudnnBatchNormBackward(grad_output: Tensor, weight: Tensor, options: { running_mean?: Tensor | null; running_var?: Tensor | null; save_mean?: Tensor | null; save_var?: Tensor | null; epsilon: number; reserveSpace: Tensor }): [Tensor, Tensor, Tensor];
   /** `aten::cudnn_convolution(Tensor self, Tensor weight, SymInt[] padding, SymInt[] stride, SymInt[] dilation, SymInt groups, bool benchmark, bool deterministic, bool allow_tf32) -> Tensor` */
   cudnnConvolution(weight: Tensor, padding: readonly Int[], stride: readonly Int[], dilation: readonly Int[], groups: Int, benchmark: boolean, deterministic: boolean, allow_tf32: boolean, options?: { out?: Tensor }): Tensor;
   /** `aten::cudnn_convolution_add_relu(Tensor self, Tensor weight, Tensor z, Scalar? alpha, Tensor? bias, SymInt[] stride, SymInt[] padding, SymInt[] dilation, SymInt groups) -> Tensor` */
-  cudnnConvolutionAddRelu(weight: Tensor, z: Tensor, alpha?: Scalar | null, bias?: Tensor | null, stride: readonly Int[], padding: readonly Int[], dilation: readonly Int[], groups: Int, options?: { out?: Tensor }): Tensor;
+  cudnnConvolutionAddRelu(weight: Tensor, z: Tensor, alpha: Scalar | null | undefined, bias: Tensor | null | undefined, stride: readonly Int[], padding: readonly Int[], dilation: readonly Int[], groups: Int, options?: { out?: Tensor }): Tensor;
   cudnnConvolutionAddRelu(weight: Tensor, z: Tensor, options: { alpha?: Scalar | null; bias?: Tensor | null; stride: readonly Int[]; padding: readonly Int[]; dilation: readonly Int[]; groups: Int; out?: Tensor }): Tensor;
   /** `aten::cudnn_convolution_relu(Tensor self, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] padding, SymInt[] dilation, SymInt groups) -> Tensor` */
-  cudnnConvolutionRelu(weight: Tensor, bias?: Tensor | null, stride: readonly Int[], padding: readonly Int[], dilation: readonly Int[], groups: Int, options?: { out?: Tensor }): Tensor;
+  cudnnConvolutionRelu(weight: Tensor, bias: Tensor | null | undefined, stride: readonly Int[], padding: readonly Int[], dilation: readonly Int[], groups: Int, options?: { out?: Tensor }): Tensor;
   cudnnConvolutionRelu(weight: Tensor, options: { bias?: Tensor | null; stride: readonly Int[]; padding: readonly Int[]; dilation: readonly Int[]; groups: Int; out?: Tensor }): Tensor;
   /** `aten::cudnn_convolution_transpose(Tensor self, Tensor weight, SymInt[] padding, SymInt[] output_padding, SymInt[] stride, SymInt[] dilation, SymInt groups, bool benchmark, bool deterministic, bool allow_tf32) -> Tensor` */
   cudnnConvolutionTranspose(weight: Tensor, padding: readonly Int[], output_padding: readonly Int[], stride: readonly Int[], dilation: readonly Int[], groups: Int, benchmark: boolean, deterministic: boolean, allow_tf32: boolean, options?: { out?: Tensor }): Tensor;
@@ -4109,7 +4109,7 @@ export interface TensorMethods<Tensor> {
   embeddingBag(indices: Tensor, offsets: Tensor, scale_grad_by_freq?: boolean, mode?: Int, sparse?: boolean, per_sample_weights?: Tensor | null, include_last_offset?: boolean): [Tensor, Tensor, Tensor, Tensor];
   embeddingBag(indices: Tensor, offsets: Tensor, options?: { scale_grad_by_freq?: boolean; mode?: Int; sparse?: boolean; per_sample_weights?: Tensor | null; include_last_offset?: boolean }): [Tensor, Tensor, Tensor, Tensor];
   /** `aten::embedding_bag.padding_idx(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq, int mode, bool sparse, Tensor? per_sample_weights, bool include_last_offset, int? padding_idx) -> (Tensor, Tensor, Tensor, Tensor)` */
-  embeddingBag(indices: Tensor, offsets: Tensor, scale_grad_by_freq: boolean, mode: Int, sparse: boolean, per_sample_weights?: Tensor | null, include_last_offset: boolean, padding_idx?: Int | null): [Tensor, Tensor, Tensor, Tensor];
+  embeddingBag(indices: Tensor, offsets: Tensor, scale_grad_by_freq: boolean, mode: Int, sparse: boolean, per_sample_weights: Tensor | null | undefined, include_last_offset: boolean, padding_idx?: Int | null): [Tensor, Tensor, Tensor, Tensor];
   embeddingBag(indices: Tensor, offsets: Tensor, scale_grad_by_freq: boolean, mode: Int, sparse: boolean, options: { per_sample_weights?: Tensor | null; include_last_offset: boolean; padding_idx?: Int | null }): [Tensor, Tensor, Tensor, Tensor];
   /** `aten::embedding_dense_backward(Tensor grad_output, Tensor indices, SymInt num_weights, SymInt padding_idx, bool scale_grad_by_freq) -> Tensor` */
   embeddingDenseBackward(indices: Tensor, num_weights: Int, padding_idx: Int, scale_grad_by_freq: boolean, options?: { out?: Tensor }): Tensor;
@@ -4189,7 +4189,7 @@ export interface TensorMethods<Tensor> {
   fbgemmLinearFp16WeightFp32Activation(packed_weight: Tensor, bias?: Tensor | null): Tensor;
   fbgemmLinearFp16WeightFp32Activation(packed_weight: Tensor, options?: { bias?: Tensor | null }): Tensor;
   /** `aten::fbgemm_linear_fp16_weight_fp32_activation.out(Tensor input, Tensor packed_weight, Tensor? bias, Tensor(a!) output) -> Tensor` */
-  fbgemmLinearFp16WeightFp32Activation(packed_weight: Tensor, bias?: Tensor | null, output: Tensor): Tensor;
+  fbgemmLinearFp16WeightFp32Activation(packed_weight: Tensor, bias: Tensor | null | undefined, output: Tensor): Tensor;
   fbgemmLinearFp16WeightFp32Activation(packed_weight: Tensor, options: { bias?: Tensor | null; output: Tensor }): Tensor;
   /** `aten::fbgemm_linear_int8_weight(Tensor input, Tensor weight, Tensor packed, Tensor col_offsets, Scalar weight_scale, Scalar weight_zero_point, Tensor bias) -> Tensor` */
   fbgemmLinearInt8Weight(weight: Tensor, packed: Tensor, col_offsets: Tensor, weight_scale: Scalar, weight_zero_point: Scalar, bias: Tensor): Tensor;
@@ -4570,7 +4570,7 @@ export interface TensorMethods<Tensor> {
   /** `aten::inner(Tensor self, Tensor other) -> Tensor` */
   inner(other: Tensor, options?: { out?: Tensor }): Tensor;
   /** `aten::instance_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool use_input_stats, float momentum, float eps, bool cudnn_enabled) -> Tensor` */
-  instanceNorm(weight?: Tensor | null, bias?: Tensor | null, running_mean?: Tensor | null, running_var?: Tensor | null, use_input_stats: boolean, momentum: number, eps: number, cudnn_enabled: boolean): Tensor;
+  instanceNorm(weight: Tensor | null | undefined, bias: Tensor | null | undefined, running_mean: Tensor | null | undefined, running_var: Tensor | null | undefined, use_input_stats: boolean, momentum: number, eps: number, cudnn_enabled: boolean): Tensor;
   instanceNorm(options: { weight?: Tensor | null; bias?: Tensor | null; running_mean?: Tensor | null; running_var?: Tensor | null; use_input_stats: boolean; momentum: number; eps: number; cudnn_enabled: boolean }): Tensor;
   /** `aten::int_repr(Tensor self) -> Tensor` */
   intRepr(options?: { out?: Tensor }): Tensor;
@@ -5010,35 +5010,35 @@ export interface TensorMethods<Tensor> {
   /** `aten::minimum(Tensor self, Tensor other) -> Tensor` */
   minimum(other: Tensor, options?: { out?: Tensor }): Tensor;
   /** `aten::miopen_batch_norm(Tensor input, Tensor weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float exponential_average_factor, float epsilon) -> (Tensor, Tensor, Tensor)` */
-  miopenBatchNorm(weight: Tensor, bias?: Tensor | null, running_mean?: Tensor | null, running_var?: Tensor | null, training: boolean, exponential_average_factor: number, epsilon: number): [Tensor, Tensor, Tensor];
+  miopenBatchNorm(weight: Tensor, bias: Tensor | null | undefined, running_mean: Tensor | null | undefined, running_var: Tensor | null | undefined, training: boolean, exponential_average_factor: number, epsilon: number): [Tensor, Tensor, Tensor];
   miopenBatchNorm(weight: Tensor, options: { bias?: Tensor | null; running_mean?: Tensor | null; running_var?: Tensor | null; training: boolean; exponential_average_factor: number; epsilon: number }): [Tensor, Tensor, Tensor];
   /** `aten::miopen_batch_norm_backward(Tensor input, Tensor grad_output, Tensor weight, Tensor? running_mean, Tensor? running_var, Tensor? save_mean, Tensor? save_var, float epsilon) -> (Tensor, Tensor, Tensor)` */
-  miopenBatchNormBackward(grad_output: Tensor, weight: Tensor, running_mean?: Tensor | null, running_var?: Tensor | null, save_mean?: Tensor | null, save_var?: Tensor | null, epsilon: number): [Tensor, Tensor, Tensor];
+  miopenBatchNormBackward(grad_output: Tensor, weight: Tensor, running_mean: Tensor | null | undefined, running_var: Tensor | null | undefined, save_mean: Tensor | null | undefined, save_var: Tensor | null | undefined, epsilon: number): [Tensor, Tensor, Tensor];
   miopenBatchNormBackward(grad_output: Tensor, weight: Tensor, options: { running_mean?: Tensor | null; running_var?: Tensor | null; save_mean?: Tensor | null; save_var?: Tensor | null; epsilon: number }): [Tensor, Tensor, Tensor];
   /** `aten::miopen_convolution(Tensor self, Tensor weight, Tensor? bias, SymInt[] padding, SymInt[] stride, SymInt[] dilation, SymInt groups, bool benchmark, bool deterministic) -> Tensor` */
-  miopenConvolution(weight: Tensor, bias?: Tensor | null, padding: readonly Int[], stride: readonly Int[], dilation: readonly Int[], groups: Int, benchmark: boolean, deterministic: boolean, options?: { out?: Tensor }): Tensor;
+  miopenConvolution(weight: Tensor, bias: Tensor | null | undefined, padding: readonly Int[], stride: readonly Int[], dilation: readonly Int[], groups: Int, benchmark: boolean, deterministic: boolean, options?: { out?: Tensor }): Tensor;
   miopenConvolution(weight: Tensor, options: { bias?: Tensor | null; padding: readonly Int[]; stride: readonly Int[]; dilation: readonly Int[]; groups: Int; benchmark: boolean; deterministic: boolean; out?: Tensor }): Tensor;
   /** `aten::miopen_convolution_add_relu(Tensor self, Tensor weight, Tensor z, Scalar? alpha, Tensor? bias, SymInt[] stride, SymInt[] padding, SymInt[] dilation, SymInt groups) -> Tensor` */
-  miopenConvolutionAddRelu(weight: Tensor, z: Tensor, alpha?: Scalar | null, bias?: Tensor | null, stride: readonly Int[], padding: readonly Int[], dilation: readonly Int[], groups: Int): Tensor;
+  miopenConvolutionAddRelu(weight: Tensor, z: Tensor, alpha: Scalar | null | undefined, bias: Tensor | null | undefined, stride: readonly Int[], padding: readonly Int[], dilation: readonly Int[], groups: Int): Tensor;
   miopenConvolutionAddRelu(weight: Tensor, z: Tensor, options: { alpha?: Scalar | null; bias?: Tensor | null; stride: readonly Int[]; padding: readonly Int[]; dilation: readonly Int[]; groups: Int }): Tensor;
   /** `aten::miopen_convolution_relu(Tensor self, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] padding, SymInt[] dilation, SymInt groups) -> Tensor` */
-  miopenConvolutionRelu(weight: Tensor, bias?: Tensor | null, stride: readonly Int[], padding: readonly Int[], dilation: readonly Int[], groups: Int): Tensor;
+  miopenConvolutionRelu(weight: Tensor, bias: Tensor | null | undefined, stride: readonly Int[], padding: readonly Int[], dilation: readonly Int[], groups: Int): Tensor;
   miopenConvolutionRelu(weight: Tensor, options: { bias?: Tensor | null; stride: readonly Int[]; padding: readonly Int[]; dilation: readonly Int[]; groups: Int }): Tensor;
   /** `aten::miopen_convolution_transpose(Tensor self, Tensor weight, Tensor? bias, SymInt[] padding, SymInt[] output_padding, SymInt[] stride, SymInt[] dilation, SymInt groups, bool benchmark, bool deterministic) -> Tensor` */
-  miopenConvolutionTranspose(weight: Tensor, bias?: Tensor | null, padding: readonly Int[], output_padding: readonly Int[], stride: readonly Int[], dilation: readonly Int[], groups: Int, benchmark: boolean, deterministic: boolean, options?: { out?: Tensor }): Tensor;
+  miopenConvolutionTranspose(weight: Tensor, bias: Tensor | null | undefined, padding: readonly Int[], output_padding: readonly Int[], stride: readonly Int[], dilation: readonly Int[], groups: Int, benchmark: boolean, deterministic: boolean, options?: { out?: Tensor }): Tensor;
   miopenConvolutionTranspose(weight: Tensor, options: { bias?: Tensor | null; padding: readonly Int[]; output_padding: readonly Int[]; stride: readonly Int[]; dilation: readonly Int[]; groups: Int; benchmark: boolean; deterministic: boolean; out?: Tensor }): Tensor;
   /** `aten::miopen_ctc_loss(Tensor log_probs, Tensor targets, int[] input_lengths, int[] target_lengths, int blank, bool deterministic, bool zero_infinity) -> (Tensor, Tensor)` */
   miopenCtcLoss(targets: Tensor, input_lengths: readonly Int[], target_lengths: readonly Int[], blank: Int, deterministic: boolean, zero_infinity: boolean): [Tensor, Tensor];
   /** `aten::miopen_ctc_loss.Tensor(Tensor log_probs, Tensor targets, Tensor input_lengths, Tensor target_lengths, int blank, bool deterministic, bool zero_infinity) -> (Tensor, Tensor)` */
   miopenCtcLoss(targets: Tensor, input_lengths: Tensor, target_lengths: Tensor, blank: Int, deterministic: boolean, zero_infinity: boolean): [Tensor, Tensor];
   /** `aten::miopen_depthwise_convolution(Tensor self, Tensor weight, Tensor? bias, SymInt[] padding, SymInt[] stride, SymInt[] dilation, SymInt groups, bool benchmark, bool deterministic) -> Tensor` */
-  miopenDepthwiseConvolution(weight: Tensor, bias?: Tensor | null, padding: readonly Int[], stride: readonly Int[], dilation: readonly Int[], groups: Int, benchmark: boolean, deterministic: boolean, options?: { out?: Tensor }): Tensor;
+  miopenDepthwiseConvolution(weight: Tensor, bias: Tensor | null | undefined, padding: readonly Int[], stride: readonly Int[], dilation: readonly Int[], groups: Int, benchmark: boolean, deterministic: boolean, options?: { out?: Tensor }): Tensor;
   miopenDepthwiseConvolution(weight: Tensor, options: { bias?: Tensor | null; padding: readonly Int[]; stride: readonly Int[]; dilation: readonly Int[]; groups: Int; benchmark: boolean; deterministic: boolean; out?: Tensor }): Tensor;
   /** `aten::miopen_rnn(Tensor input, Tensor[] weight, int weight_stride0, Tensor hx, Tensor? cx, int mode, int hidden_size, int num_layers, bool batch_first, float dropout, bool train, bool bidirectional, int[] batch_sizes, Tensor? dropout_state) -> (Tensor, Tensor, Tensor, Tensor, Tensor)` */
-  miopenRnn(weight: readonly Tensor[], weight_stride0: Int, hx: Tensor, cx?: Tensor | null, mode: Int, hidden_size: Int, num_layers: Int, batch_first: boolean, dropout: number, train: boolean, bidirectional: boolean, batch_sizes: readonly Int[], dropout_state?: Tensor | null): [Tensor, Tensor, Tensor, Tensor, Tensor];
+  miopenRnn(weight: readonly Tensor[], weight_stride0: Int, hx: Tensor, cx: Tensor | null | undefined, mode: Int, hidden_size: Int, num_layers: Int, batch_first: boolean, dropout: number, train: boolean, bidirectional: boolean, batch_sizes: readonly Int[], dropout_state?: Tensor | null): [Tensor, Tensor, Tensor, Tensor, Tensor];
   miopenRnn(weight: readonly Tensor[], weight_stride0: Int, hx: Tensor, options: { cx?: Tensor | null; mode: Int; hidden_size: Int; num_layers: Int; batch_first: boolean; dropout: number; train: boolean; bidirectional: boolean; batch_sizes: readonly Int[]; dropout_state?: Tensor | null }): [Tensor, Tensor, Tensor, Tensor, Tensor];
   /** `aten::miopen_rnn_backward(Tensor input, Tensor[] weight, int weight_stride0, Tensor weight_buf, Tensor hx, Tensor? cx, Tensor output, Tensor? grad_output, Tensor? grad_hy, Tensor? grad_cy, int mode, int hidden_size, int num_layers, bool batch_first, float dropout, bool train, bool bidirectional, int[] batch_sizes, Tensor? dropout_state, Tensor reserve, bool[4] output_mask) -> (Tensor, Tensor, Tensor, Tensor[])` */
-  miopenRnnBackward(weight: readonly Tensor[], weight_stride0: Int, weight_buf: Tensor, hx: Tensor, cx?: Tensor | null, output: Tensor, grad_output?: Tensor | null, grad_hy?: Tensor | null, grad_cy?: Tensor | null, mode: Int, hidden_size: Int, num_layers: Int, batch_first: boolean, dropout: number, train: boolean, bidirectional: boolean, batch_sizes: readonly Int[], dropout_state?: Tensor | null, reserve: Tensor, output_mask: readonly boolean[] | boolean): [Tensor, Tensor, Tensor, Tensor[]];
+  miopenRnnBackward(weight: readonly Tensor[], weight_stride0: Int, weight_buf: Tensor, hx: Tensor, cx: Tensor | null | undefined, output: Tensor, grad_output: Tensor | null | undefined, grad_hy: Tensor | null | undefined, grad_cy: Tensor | null | undefined, mode: Int, hidden_size: Int, num_layers: Int, batch_first: boolean, dropout: number, train: boolean, bidirectional: boolean, batch_sizes: readonly Int[], dropout_state: Tensor | null | undefined, reserve: Tensor, output_mask: readonly boolean[] | boolean): [Tensor, Tensor, Tensor, Tensor[]];
   miopenRnnBackward(weight: readonly Tensor[], weight_stride0: Int, weight_buf: Tensor, hx: Tensor, options: { cx?: Tensor | null; output: Tensor; grad_output?: Tensor | null; grad_hy?: Tensor | null; grad_cy?: Tensor | null; mode: Int; hidden_size: Int; num_layers: Int; batch_first: boolean; dropout: number; train: boolean; bidirectional: boolean; batch_sizes: readonly Int[]; dropout_state?: Tensor | null; reserve: Tensor; output_mask: readonly boolean[] | boolean }): [Tensor, Tensor, Tensor, Tensor[]];
   /** `aten::mish(Tensor self) -> Tensor` */
   mish(options?: { out?: Tensor }): Tensor;
@@ -5051,7 +5051,7 @@ export interface TensorMethods<Tensor> {
   /** `aten::mkldnn_adaptive_avg_pool2d_backward(Tensor grad_output, Tensor self) -> Tensor` */
   mkldnnAdaptiveAvgPool2dBackward(self: Tensor, options?: { out?: Tensor }): Tensor;
   /** `aten::mkldnn_convolution(Tensor self, Tensor weight, Tensor? bias, SymInt[] padding, SymInt[] stride, SymInt[] dilation, SymInt groups) -> Tensor` */
-  mkldnnConvolution(weight: Tensor, bias?: Tensor | null, padding: readonly Int[], stride: readonly Int[], dilation: readonly Int[], groups: Int, options?: { out?: Tensor }): Tensor;
+  mkldnnConvolution(weight: Tensor, bias: Tensor | null | undefined, padding: readonly Int[], stride: readonly Int[], dilation: readonly Int[], groups: Int, options?: { out?: Tensor }): Tensor;
   mkldnnConvolution(weight: Tensor, options: { bias?: Tensor | null; padding: readonly Int[]; stride: readonly Int[]; dilation: readonly Int[]; groups: Int; out?: Tensor }): Tensor;
   /** `aten::mkldnn_linear(Tensor self, Tensor weight, Tensor? bias=None) -> Tensor` */
   mkldnnLinear(weight: Tensor, bias?: Tensor | null, options?: { out?: Tensor }): Tensor;
@@ -5081,7 +5081,7 @@ export interface TensorMethods<Tensor> {
   /** `aten::mkldnn_rnn_layer(Tensor input, Tensor weight0, Tensor weight1, Tensor weight2, Tensor weight3, Tensor hx_, Tensor cx_, bool reverse, int[] batch_sizes, int mode, int hidden_size, int num_layers, bool has_biases, bool bidirectional, bool batch_first, bool train) -> (Tensor, Tensor, Tensor, Tensor)` */
   mkldnnRnnLayer(weight0: Tensor, weight1: Tensor, weight2: Tensor, weight3: Tensor, hx_: Tensor, cx_: Tensor, reverse: boolean, batch_sizes: readonly Int[], mode: Int, hidden_size: Int, num_layers: Int, has_biases: boolean, bidirectional: boolean, batch_first: boolean, train: boolean): [Tensor, Tensor, Tensor, Tensor];
   /** `aten::mkldnn_rnn_layer_backward(Tensor input, Tensor weight1, Tensor weight2, Tensor weight3, Tensor weight4, Tensor hx_, Tensor cx_tmp, Tensor output, Tensor hy_, Tensor cy_, Tensor? grad_output, Tensor? grad_hy, Tensor? grad_cy, bool reverse, int mode, int hidden_size, int num_layers, bool has_biases, bool train, bool bidirectional, int[] batch_sizes, bool batch_first, Tensor workspace) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)` */
-  mkldnnRnnLayerBackward(weight1: Tensor, weight2: Tensor, weight3: Tensor, weight4: Tensor, hx_: Tensor, cx_tmp: Tensor, output: Tensor, hy_: Tensor, cy_: Tensor, grad_output?: Tensor | null, grad_hy?: Tensor | null, grad_cy?: Tensor | null, reverse: boolean, mode: Int, hidden_size: Int, num_layers: Int, has_biases: boolean, train: boolean, bidirectional: boolean, batch_sizes: readonly Int[], batch_first: boolean, workspace: Tensor): [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
+  mkldnnRnnLayerBackward(weight1: Tensor, weight2: Tensor, weight3: Tensor, weight4: Tensor, hx_: Tensor, cx_tmp: Tensor, output: Tensor, hy_: Tensor, cy_: Tensor, grad_output: Tensor | null | undefined, grad_hy: Tensor | null | undefined, grad_cy: Tensor | null | undefined, reverse: boolean, mode: Int, hidden_size: Int, num_layers: Int, has_biases: boolean, train: boolean, bidirectional: boolean, batch_sizes: readonly Int[], batch_first: boolean, workspace: Tensor): [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
   mkldnnRnnLayerBackward(weight1: Tensor, weight2: Tensor, weight3: Tensor, weight4: Tensor, hx_: Tensor, cx_tmp: Tensor, output: Tensor, hy_: Tensor, cy_: Tensor, options: { grad_output?: Tensor | null; grad_hy?: Tensor | null; grad_cy?: Tensor | null; reverse: boolean; mode: Int; hidden_size: Int; num_layers: Int; has_biases: boolean; train: boolean; bidirectional: boolean; batch_sizes: readonly Int[]; batch_first: boolean; workspace: Tensor }): [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
   /** `aten::mm(Tensor self, Tensor mat2) -> Tensor` */
   mm(mat2: Tensor, options?: { out?: Tensor }): Tensor;
@@ -5177,10 +5177,10 @@ export interface TensorMethods<Tensor> {
   /** `aten::narrow_copy(Tensor self, int dim, SymInt start, SymInt length) -> Tensor` */
   narrowCopy(dim: Int, start: Int, length: Int, options?: { out?: Tensor }): Tensor;
   /** `aten::native_batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float momentum, float eps) -> (Tensor, Tensor, Tensor)` */
-  nativeBatchNorm(weight?: Tensor | null, bias?: Tensor | null, running_mean?: Tensor | null, running_var?: Tensor | null, training: boolean, momentum: number, eps: number): [Tensor, Tensor, Tensor];
+  nativeBatchNorm(weight: Tensor | null | undefined, bias: Tensor | null | undefined, running_mean: Tensor | null | undefined, running_var: Tensor | null | undefined, training: boolean, momentum: number, eps: number): [Tensor, Tensor, Tensor];
   nativeBatchNorm(options: { weight?: Tensor | null; bias?: Tensor | null; running_mean?: Tensor | null; running_var?: Tensor | null; training: boolean; momentum: number; eps: number }): [Tensor, Tensor, Tensor];
   /** `aten::native_batch_norm_backward(Tensor grad_out, Tensor input, Tensor? weight, Tensor? running_mean, Tensor? running_var, Tensor? save_mean, Tensor? save_invstd, bool train, float eps, bool[3] output_mask) -> (Tensor, Tensor, Tensor)` */
-  nativeBatchNormBackward(input: Tensor, weight?: Tensor | null, running_mean?: Tensor | null, running_var?: Tensor | null, save_mean?: Tensor | null, save_invstd?: Tensor | null, train: boolean, eps: number, output_mask: readonly boolean[] | boolean): [Tensor, Tensor, Tensor];
+  nativeBatchNormBackward(input: Tensor, weight: Tensor | null | undefined, running_mean: Tensor | null | undefined, running_var: Tensor | null | undefined, save_mean: Tensor | null | undefined, save_invstd: Tensor | null | undefined, train: boolean, eps: number, output_mask: readonly boolean[] | boolean): [Tensor, Tensor, Tensor];
   nativeBatchNormBackward(input: Tensor, options: { weight?: Tensor | null; running_mean?: Tensor | null; running_var?: Tensor | null; save_mean?: Tensor | null; save_invstd?: Tensor | null; train: boolean; eps: number; output_mask: readonly boolean[] | boolean }): [Tensor, Tensor, Tensor];
   /** `aten::native_channel_shuffle(Tensor self, SymInt groups) -> Tensor` */
   nativeChannelShuffle(groups: Int): Tensor;
@@ -5190,22 +5190,22 @@ export interface TensorMethods<Tensor> {
   /** `aten::native_dropout_backward(Tensor grad_output, Tensor mask, float scale) -> Tensor` */
   nativeDropoutBackward(mask: Tensor, scale: number, options?: { out?: Tensor }): Tensor;
   /** `aten::native_group_norm(Tensor input, Tensor? weight, Tensor? bias, SymInt N, SymInt C, SymInt HxW, int group, float eps) -> (Tensor, Tensor, Tensor)` */
-  nativeGroupNorm(weight?: Tensor | null, bias?: Tensor | null, N: Int, C: Int, HxW: Int, group: Int, eps: number): [Tensor, Tensor, Tensor];
+  nativeGroupNorm(weight: Tensor | null | undefined, bias: Tensor | null | undefined, N: Int, C: Int, HxW: Int, group: Int, eps: number): [Tensor, Tensor, Tensor];
   nativeGroupNorm(options: { weight?: Tensor | null; bias?: Tensor | null; N: Int; C: Int; HxW: Int; group: Int; eps: number }): [Tensor, Tensor, Tensor];
   /** `aten::native_group_norm_backward(Tensor grad_out, Tensor input, Tensor mean, Tensor rstd, Tensor? weight, SymInt N, SymInt C, SymInt HxW, int group, bool[3] output_mask) -> (Tensor, Tensor, Tensor)` */
-  nativeGroupNormBackward(input: Tensor, mean: Tensor, rstd: Tensor, weight?: Tensor | null, N: Int, C: Int, HxW: Int, group: Int, output_mask: readonly boolean[] | boolean): [Tensor, Tensor, Tensor];
+  nativeGroupNormBackward(input: Tensor, mean: Tensor, rstd: Tensor, weight: Tensor | null | undefined, N: Int, C: Int, HxW: Int, group: Int, output_mask: readonly boolean[] | boolean): [Tensor, Tensor, Tensor];
   nativeGroupNormBackward(input: Tensor, mean: Tensor, rstd: Tensor, options: { weight?: Tensor | null; N: Int; C: Int; HxW: Int; group: Int; output_mask: readonly boolean[] | boolean }): [Tensor, Tensor, Tensor];
   /** `aten::native_layer_norm(Tensor input, SymInt[] normalized_shape, Tensor? weight, Tensor? bias, float eps) -> (Tensor, Tensor, Tensor)` */
-  nativeLayerNorm(normalized_shape: readonly Int[], weight?: Tensor | null, bias?: Tensor | null, eps: number): [Tensor, Tensor, Tensor];
+  nativeLayerNorm(normalized_shape: readonly Int[], weight: Tensor | null | undefined, bias: Tensor | null | undefined, eps: number): [Tensor, Tensor, Tensor];
   nativeLayerNorm(normalized_shape: readonly Int[], options: { weight?: Tensor | null; bias?: Tensor | null; eps: number }): [Tensor, Tensor, Tensor];
   /** `aten::native_layer_norm_backward(Tensor grad_out, Tensor input, SymInt[] normalized_shape, Tensor mean, Tensor rstd, Tensor? weight, Tensor? bias, bool[3] output_mask) -> (Tensor, Tensor, Tensor)` */
-  nativeLayerNormBackward(input: Tensor, normalized_shape: readonly Int[], mean: Tensor, rstd: Tensor, weight?: Tensor | null, bias?: Tensor | null, output_mask: readonly boolean[] | boolean): [Tensor, Tensor, Tensor];
+  nativeLayerNormBackward(input: Tensor, normalized_shape: readonly Int[], mean: Tensor, rstd: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined, output_mask: readonly boolean[] | boolean): [Tensor, Tensor, Tensor];
   nativeLayerNormBackward(input: Tensor, normalized_shape: readonly Int[], mean: Tensor, rstd: Tensor, options: { weight?: Tensor | null; bias?: Tensor | null; output_mask: readonly boolean[] | boolean }): [Tensor, Tensor, Tensor];
   /** `aten::native_norm(Tensor self, Scalar p=2) -> Tensor` */
   nativeNorm(p?: Scalar, options?: { out?: Tensor }): Tensor;
   nativeNorm(options?: { p?: Scalar; out?: Tensor }): Tensor;
   /** `aten::native_norm.ScalarOpt_dim_dtype(Tensor self, Scalar? p, int[1] dim, bool keepdim, ScalarType? dtype) -> Tensor` */
-  nativeNorm(p?: Scalar | null, dim: readonly Int[] | Int, keepdim: boolean, dtype?: DType | null, options?: { out?: Tensor }): Tensor;
+  nativeNorm(p: Scalar | null | undefined, dim: readonly Int[] | Int, keepdim: boolean, dtype?: DType | null, options?: { out?: Tensor }): Tensor;
   nativeNorm(options: { p?: Scalar | null; dim: readonly Int[] | Int; keepdim: boolean; dtype?: DType | null; out?: Tensor }): Tensor;
   /** `aten::ne.Tensor(Tensor self, Tensor other) -> Tensor` */
   ne(other: Tensor, options?: { out?: Tensor }): Tensor;
@@ -5247,16 +5247,16 @@ export interface TensorMethods<Tensor> {
   nllLoss2d(target: Tensor, weight?: Tensor | null, reduction?: Int, ignore_index?: Int, options?: { out?: Tensor }): Tensor;
   nllLoss2d(target: Tensor, options?: { weight?: Tensor | null; reduction?: Int; ignore_index?: Int; out?: Tensor }): Tensor;
   /** `aten::nll_loss2d_backward(Tensor grad_output, Tensor self, Tensor target, Tensor? weight, int reduction, SymInt ignore_index, Tensor total_weight) -> Tensor` */
-  nllLoss2dBackward(self: Tensor, target: Tensor, weight?: Tensor | null, reduction: Int, ignore_index: Int, total_weight: Tensor): Tensor;
+  nllLoss2dBackward(self: Tensor, target: Tensor, weight: Tensor | null | undefined, reduction: Int, ignore_index: Int, total_weight: Tensor): Tensor;
   nllLoss2dBackward(self: Tensor, target: Tensor, options: { weight?: Tensor | null; reduction: Int; ignore_index: Int; total_weight: Tensor }): Tensor;
   /** `aten::nll_loss2d_forward(Tensor self, Tensor target, Tensor? weight, int reduction, SymInt ignore_index) -> (Tensor output, Tensor total_weight)` */
-  nllLoss2dForward(target: Tensor, weight?: Tensor | null, reduction: Int, ignore_index: Int): [Tensor, Tensor];
+  nllLoss2dForward(target: Tensor, weight: Tensor | null | undefined, reduction: Int, ignore_index: Int): [Tensor, Tensor];
   nllLoss2dForward(target: Tensor, options: { weight?: Tensor | null; reduction: Int; ignore_index: Int }): [Tensor, Tensor];
   /** `aten::nll_loss_backward(Tensor grad_output, Tensor self, Tensor target, Tensor? weight, int reduction, SymInt ignore_index, Tensor total_weight) -> Tensor` */
-  nllLossBackward(self: Tensor, target: Tensor, weight?: Tensor | null, reduction: Int, ignore_index: Int, total_weight: Tensor): Tensor;
+  nllLossBackward(self: Tensor, target: Tensor, weight: Tensor | null | undefined, reduction: Int, ignore_index: Int, total_weight: Tensor): Tensor;
   nllLossBackward(self: Tensor, target: Tensor, options: { weight?: Tensor | null; reduction: Int; ignore_index: Int; total_weight: Tensor }): Tensor;
   /** `aten::nll_loss_forward(Tensor self, Tensor target, Tensor? weight, int reduction, SymInt ignore_index) -> (Tensor output, Tensor total_weight)` */
-  nllLossForward(target: Tensor, weight?: Tensor | null, reduction: Int, ignore_index: Int): [Tensor, Tensor];
+  nllLossForward(target: Tensor, weight: Tensor | null | undefined, reduction: Int, ignore_index: Int): [Tensor, Tensor];
   nllLossForward(target: Tensor, options: { weight?: Tensor | null; reduction: Int; ignore_index: Int }): [Tensor, Tensor];
   /** `aten::nll_loss_nd(Tensor self, Tensor target, Tensor? weight=None, int reduction=1, SymInt ignore_index=-100) -> Tensor` */
   nllLossNd(target: Tensor, weight?: Tensor | null, reduction?: Int, ignore_index?: Int): Tensor;
@@ -5271,7 +5271,7 @@ export interface TensorMethods<Tensor> {
   norm(p?: Scalar, options?: { out?: Tensor }): Tensor;
   norm(options?: { p?: Scalar; out?: Tensor }): Tensor;
   /** `aten::norm.ScalarOpt_dim(Tensor self, Scalar? p, int[1] dim, bool keepdim=False) -> Tensor` */
-  norm(p?: Scalar | null, dim: readonly Int[] | Int, keepdim?: boolean, options?: { out?: Tensor }): Tensor;
+  norm(p: Scalar | null | undefined, dim: readonly Int[] | Int, keepdim?: boolean, options?: { out?: Tensor }): Tensor;
   norm(options: { p?: Scalar | null; dim: readonly Int[] | Int; keepdim?: boolean; out?: Tensor }): Tensor;
   /** `aten::norm.ScalarOpt_dim_dtype(Tensor self, Scalar? p, int[1] dim, bool keepdim, *, ScalarType dtype) -> Tensor` */
   norm(p: Scalar | null | undefined, dim: readonly Int[] | Int, keepdim: boolean, options: { dtype: DType; out?: Tensor }): Tensor;
@@ -5406,7 +5406,7 @@ export interface TensorMethods<Tensor> {
   /** `aten::quantize_per_tensor_dynamic(Tensor self, ScalarType dtype, bool reduce_range) -> Tensor` */
   quantizePerTensorDynamic(dtype: DType, reduce_range: boolean, options?: { out?: Tensor }): Tensor;
   /** `aten::quantized_batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor mean, Tensor var, float eps, float output_scale, int output_zero_point) -> Tensor` */
-  quantizedBatchNorm(weight?: Tensor | null, bias?: Tensor | null, mean: Tensor, var_: Tensor, eps: number, output_scale: number, output_zero_point: Int, options?: { out?: Tensor }): Tensor;
+  quantizedBatchNorm(weight: Tensor | null | undefined, bias: Tensor | null | undefined, mean: Tensor, var_: Tensor, eps: number, output_scale: number, output_zero_point: Int, options?: { out?: Tensor }): Tensor;
   quantizedBatchNorm(options: { weight?: Tensor | null; bias?: Tensor | null; mean: Tensor; var: Tensor; eps: number; output_scale: number; output_zero_point: Int; out?: Tensor }): Tensor;
   /** `aten::quantized_gru.input_legacy(Tensor input, Tensor hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional, bool batch_first) -> (Tensor, Tensor)` */
   quantizedGru(hx: Tensor, params: readonly Tensor[], has_biases: boolean, num_layers: Int, dropout: number, train: boolean, bidirectional: boolean, batch_first: boolean): [Tensor, Tensor];
@@ -5744,7 +5744,7 @@ export interface TensorMethods<Tensor> {
   slowConv3d(weight: Tensor, kernel_size: readonly Int[] | Int, bias?: Tensor | null, stride?: readonly Int[] | Int, padding?: readonly Int[] | Int, options?: { out?: Tensor }): Tensor;
   slowConv3d(weight: Tensor, kernel_size: readonly Int[] | Int, options?: { bias?: Tensor | null; stride?: readonly Int[] | Int; padding?: readonly Int[] | Int; out?: Tensor }): Tensor;
   /** `aten::slow_conv3d_forward(Tensor self, Tensor weight, SymInt[3] kernel_size, Tensor? bias, SymInt[3] stride, SymInt[3] padding) -> Tensor` */
-  slowConv3dForward(weight: Tensor, kernel_size: readonly Int[] | Int, bias?: Tensor | null, stride: readonly Int[] | Int, padding: readonly Int[] | Int): Tensor;
+  slowConv3dForward(weight: Tensor, kernel_size: readonly Int[] | Int, bias: Tensor | null | undefined, stride: readonly Int[] | Int, padding: readonly Int[] | Int): Tensor;
   slowConv3dForward(weight: Tensor, kernel_size: readonly Int[] | Int, options: { bias?: Tensor | null; stride: readonly Int[] | Int; padding: readonly Int[] | Int }): Tensor;
   /** `aten::slow_conv_dilated2d(Tensor self, Tensor weight, SymInt[2] kernel_size, Tensor? bias=None, SymInt[2] stride=[1, 1], SymInt[2] padding=[0, 0], SymInt[2] dilation=[1, 1]) -> Tensor` */
   slowConvDilated2d(weight: Tensor, kernel_size: readonly Int[] | Int, bias?: Tensor | null, stride?: readonly Int[] | Int, padding?: readonly Int[] | Int, dilation?: readonly Int[] | Int, options?: { out?: Tensor }): Tensor;
@@ -6263,7 +6263,7 @@ export interface TensorMethods<Tensor> {
   upsampleBicubic2d(output_size: readonly Int[] | Int, align_corners: boolean, scales_h?: number | null, scales_w?: number | null, options?: { out?: Tensor }): Tensor;
   upsampleBicubic2d(output_size: readonly Int[] | Int, align_corners: boolean, options?: { scales_h?: number | null; scales_w?: number | null; out?: Tensor }): Tensor;
   /** `aten::upsample_bicubic2d.vec(Tensor input, SymInt[]? output_size, bool align_corners, float[]? scale_factors) -> Tensor` */
-  upsampleBicubic2d(output_size?: readonly Int[] | null, align_corners: boolean, scale_factors?: readonly number[] | null): Tensor;
+  upsampleBicubic2d(output_size: readonly Int[] | null | undefined, align_corners: boolean, scale_factors?: readonly number[] | null): Tensor;
   upsampleBicubic2d(options: { output_size?: readonly Int[] | null; align_corners: boolean; scale_factors?: readonly number[] | null }): Tensor;
   /** `aten::upsample_bicubic2d_backward(Tensor grad_output, SymInt[2] output_size, SymInt[4] input_size, bool align_corners, float? scales_h=None, float? scales_w=None) -> Tensor` */
   upsampleBicubic2dBackward(output_size: readonly Int[] | Int, input_size: readonly Int[] | Int, align_corners: boolean, scales_h?: number | null, scales_w?: number | null): Tensor;
@@ -6272,7 +6272,7 @@ export interface TensorMethods<Tensor> {
   upsampleBilinear2d(output_size: readonly Int[] | Int, align_corners: boolean, scales_h?: number | null, scales_w?: number | null, options?: { out?: Tensor }): Tensor;
   upsampleBilinear2d(output_size: readonly Int[] | Int, align_corners: boolean, options?: { scales_h?: number | null; scales_w?: number | null; out?: Tensor }): Tensor;
   /** `aten::upsample_bilinear2d.vec(Tensor input, SymInt[]? output_size, bool align_corners, float[]? scale_factors) -> Tensor` */
-  upsampleBilinear2d(output_size?: readonly Int[] | null, align_corners: boolean, scale_factors?: readonly number[] | null, options?: { out?: Tensor }): Tensor;
+  upsampleBilinear2d(output_size: readonly Int[] | null | undefined, align_corners: boolean, scale_factors?: readonly number[] | null, options?: { out?: Tensor }): Tensor;
   upsampleBilinear2d(options: { output_size?: readonly Int[] | null; align_corners: boolean; scale_factors?: readonly number[] | null; out?: Tensor }): Tensor;
   /** `aten::upsample_bilinear2d_backward(Tensor grad_output, SymInt[2] output_size, SymInt[4] input_size, bool align_corners, float? scales_h=None, float? scales_w=None) -> Tensor` */
   upsampleBilinear2dBackward(output_size: readonly Int[] | Int, input_size: readonly Int[] | Int, align_corners: boolean, scales_h?: number | null, scales_w?: number | null): Tensor;
@@ -6281,7 +6281,7 @@ export interface TensorMethods<Tensor> {
   upsampleLinear1d(output_size: readonly Int[] | Int, align_corners: boolean, scales?: number | null, options?: { out?: Tensor }): Tensor;
   upsampleLinear1d(output_size: readonly Int[] | Int, align_corners: boolean, options?: { scales?: number | null; out?: Tensor }): Tensor;
   /** `aten::upsample_linear1d.vec(Tensor input, SymInt[]? output_size, bool align_corners, float[]? scale_factors) -> Tensor` */
-  upsampleLinear1d(output_size?: readonly Int[] | null, align_corners: boolean, scale_factors?: readonly number[] | null): Tensor;
+  upsampleLinear1d(output_size: readonly Int[] | null | undefined, align_corners: boolean, scale_factors?: readonly number[] | null): Tensor;
   upsampleLinear1d(options: { output_size?: readonly Int[] | null; align_corners: boolean; scale_factors?: readonly number[] | null }): Tensor;
   /** `aten::upsample_linear1d_backward(Tensor grad_output, SymInt[1] output_size, SymInt[3] input_size, bool align_corners, float? scales=None) -> Tensor` */
   upsampleLinear1dBackward(output_size: readonly Int[] | Int, input_size: readonly Int[] | Int, align_corners: boolean, scales?: number | null): Tensor;
@@ -6317,7 +6317,7 @@ export interface TensorMethods<Tensor> {
   upsampleTrilinear3d(output_size: readonly Int[] | Int, align_corners: boolean, scales_d?: number | null, scales_h?: number | null, scales_w?: number | null, options?: { out?: Tensor }): Tensor;
   upsampleTrilinear3d(output_size: readonly Int[] | Int, align_corners: boolean, options?: { scales_d?: number | null; scales_h?: number | null; scales_w?: number | null; out?: Tensor }): Tensor;
   /** `aten::upsample_trilinear3d.vec(Tensor input, SymInt[]? output_size, bool align_corners, float[]? scale_factors) -> Tensor` */
-  upsampleTrilinear3d(output_size?: readonly Int[] | null, align_corners: boolean, scale_factors?: readonly number[] | null): Tensor;
+  upsampleTrilinear3d(output_size: readonly Int[] | null | undefined, align_corners: boolean, scale_factors?: readonly number[] | null): Tensor;
   upsampleTrilinear3d(options: { output_size?: readonly Int[] | null; align_corners: boolean; scale_factors?: readonly number[] | null }): Tensor;
   /** `aten::upsample_trilinear3d_backward(Tensor grad_output, SymInt[3] output_size, SymInt[5] input_size, bool align_corners, float? scales_d=None, float? scales_h=None, float? scales_w=None) -> Tensor` */
   upsampleTrilinear3dBackward(output_size: readonly Int[] | Int, input_size: readonly Int[] | Int, align_corners: boolean, scales_d?: number | null, scales_h?: number | null, scales_w?: number | null): Tensor;

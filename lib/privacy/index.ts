@@ -56,10 +56,12 @@ export { PrivacyEngine, type PrivacyEngineOptions, type PrivacySpent } from './p
 export {
   ballsAndBins,
   type DrawingSampler,
+  type Draws,
   external,
   fixedSize,
   type MemorylessSampler,
   poisson,
+  type RandomSource,
   type Sampler,
   shuffle,
   truncatedPoisson,
@@ -72,6 +74,7 @@ export { type GradientScales, groupScales, type ScaleSpec } from './scales';
 export { type ClippedSum, clippedSum, perSampleNorms, type PerSampleOptions } from './per-sample';
 export type { Norms, SampleNorms } from './gradient-book';
 export type { GroupStats, Spread, TrainingStats } from './training-stats';
+export type { StepEngine } from './step-engine';
 export { type SignalToNoise, signalToNoise } from './signal-to-noise';
 export { type NoiseLevel, type StrictGrid } from './strict-noise';
 export { type PrivacyStatement, privacyStatement, type StatementOptions } from './statement';

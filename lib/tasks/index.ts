@@ -9,16 +9,21 @@ export {
   type Ties,
 } from './ranking';
 export {
+  type AccuracyEvent,
   type Recommendation,
   Recommender,
   type RecommenderOptions,
   type RecommenderReport,
+  type Row as RecommenderRow,
+  type RunConfig,
   type RunControl,
   type RunEvent,
+  type StepEvent,
   trainRecommender,
 } from './recommender';
 export {
   type ClassifierOptions,
+  type CommonOptions as FineTuneCommonOptions,
   evaluateFineTuned,
   fineTune,
   type FineTuneControl,
@@ -28,8 +33,10 @@ export {
   type FineTuneTask,
   type ImageOptions,
   type LanguageModelOptions,
+  type MemoryCosts,
   type MemoryPlan,
   type MemoryPlanOptions,
+  type Metrics as FineTuneMetrics,
   planMemory,
   type TableToTextOptions,
   write,

@@ -103,6 +103,18 @@ test('ten private steps run from the installed package', () => {
   expect(steps.epsilon).toBeGreaterThan(0);
 });
 
+test.each(['node16', 'esnext --moduleResolution bundler'])(
+  'its types hold for strict programs that check libraries too: module %s',
+  (module) => {
+    const sources = module === 'node16' ? ['steps.mts', 'steps.cts'] : ['steps.mts'];
+    for (const name of sources) copyFileSync(join(fixtures, name), join(user, name));
+    const modules = join(PACKAGE_ROOT, 'node_modules');
+    const flags = `--noEmit --strict --exactOptionalPropertyTypes --target es2022 --module ${module} --types node`;
+    const checked = ['--skipLibCheck', 'false', '--typeRoots', join(modules, '@types')];
+    run(process.execPath, [join(modules, 'typescript/bin/tsc'), ...flags.split(' '), ...checked, ...sources], user);
+  },
+);
+
 test('publint finds nothing to say about the package', () => {
   const publint = join(PACKAGE_ROOT, 'node_modules', 'publint', 'src', 'cli.js');
   run(process.execPath, [publint, 'run', staging, '--strict', '--pack', 'false'], staging);

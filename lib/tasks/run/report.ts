@@ -14,7 +14,8 @@ const NOTE =
   'Losses and measurements are computed from data without noise, and no epsilon covers them: this page is for whoever may see the data.';
 
 /**
- * Writes it beside metrics.jsonl and privacy.json, from which it is.
+ * Writes report.html into a run folder, from metrics.jsonl and privacy.json that are there: what was measured, how it learned, the privacy
+ * statement. Not private.
  *
  * @param title  Of the page. @returns Its path. @throws ERR_RUN_FOLDER where one of the two files is missing or damaged.
  */
