@@ -87,6 +87,13 @@ Exit codes: 0 done, 1 failure, 2 bad input (nothing was written), 130 interrupte
     );
 }
 
+/** Options of tasks whose models write text. */
+export function withPrefixOptions(command: Command): Command {
+  return command
+    .option('--prefix <n>', 'train n keys and values before every text in each layer alone', number)
+    .option('--prefix-projection <width>', 'with --prefix: make them by a network of this width in training', number);
+}
+
 /** Runs a task with the flags of its command, those of a file filled in; `optionsOf` turns the task's own into options. */
 export async function runFineTune<T extends FineTuneTask, F extends RunFlags>(
   task: T,

@@ -3,7 +3,7 @@
 import { Command } from 'commander';
 
 import type { LanguageModelOptions } from '../tasks/fine-tune';
-import { type RunFlags, runFineTune, withCommonOptions } from './fine-tune-options';
+import { type RunFlags, runFineTune, withCommonOptions, withPrefixOptions } from './fine-tune-options';
 import { number } from './values';
 
 export function trainLmCommand(): Command {
@@ -14,7 +14,7 @@ export function trainLmCommand(): Command {
     .option('--held-out <share>', 'share of the data at its end that is held out (default: 0.1)', number)
     .option('--tokenizer <dir>', 'folder of a tokenizer, or bytes (default: that of the model; from scratch: bytes)')
     .option('--block <n>', 'tokens of a record (default: 128, at most what the model reads)', number);
-  return withCommonOptions(command, 'lm', 'blocks')
+  return withPrefixOptions(withCommonOptions(command, 'lm', 'blocks'))
     .addHelpText(
       'after',
       `

@@ -3,7 +3,7 @@
 import { Command, Option } from 'commander';
 
 import type { TableToTextOptions } from '../tasks/fine-tune';
-import { type RunFlags, runFineTune, withCommonOptions } from './fine-tune-options';
+import { type RunFlags, runFineTune, withCommonOptions, withPrefixOptions } from './fine-tune-options';
 import { number } from './values';
 
 export function trainTable2textCommand(): Command {
@@ -22,7 +22,7 @@ export function trainTable2textCommand(): Command {
     .option('--max-target <n>', 'tokens kept of a text (default: 100)', number)
     .option('--tables <n>', 'held-out tables that are written about (default: all)', number)
     .option('--beams <n>', 'beams of those texts (default: 1)', number);
-  return withCommonOptions(command, 'table2text', 'pairs')
+  return withPrefixOptions(withCommonOptions(command, 'table2text', 'pairs'))
     .addHelpText(
       'after',
       `

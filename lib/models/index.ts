@@ -27,6 +27,8 @@ export {
 export type { TaskModels, TaskName } from './pretrained/registry';
 export { PretrainedModel, type SaveOptions } from './pretrained/model';
 export type { SaveAdapterOptions } from './pretrained/adapter';
+export { type PrefixOptions, prefixTuning } from './pretrained/prefix-tuning';
+export type { Prefix } from './pretrained/prefix';
 export type { CardStatement, ModelCard } from './pretrained/model-card';
 export type { ResizeOptions } from './pretrained/resize';
 export { CausalLM, type LogitsOptions, type TokenLossOptions } from './pretrained/causal-lm';

@@ -22,6 +22,7 @@ export class Decoder implements GrowingTexts {
   logits: Float64Array[];
   readonly #model: CausalLM;
   readonly #cache: KeyValueCache;
+  readonly #before: number;
 
   /**
    * @param prompts  Their padding, on whatever side, is left out.
@@ -31,7 +32,7 @@ export class Decoder implements GrowingTexts {
     const batch = tokenBatch(prompts);
     const lengths = Array.from(batch.texts.slice(1), (end, text) => Number(end - (batch.texts[text] as bigint)));
     const most = Math.max(0, ...lengths) + maxNewTokens;
-    const { maxLength } = model.backbone;
+    const { maxLength, prefix } = model.backbone;
     // The last new token is never read, and so needs no position.
     if (most - 1 > maxLength) {
       raise(
@@ -40,7 +41,12 @@ export class Decoder implements GrowingTexts {
       );
     }
     this.#model = model;
-    this.#cache = new KeyValueCache(lengths, most);
+    // Prefixes are kept with the texts that they stand before.
+    this.#before = prefix?.length ?? 0;
+    this.#cache = new KeyValueCache(
+      lengths.map((length) => length + this.#before),
+      most + this.#before,
+    );
     this.logits = this.#run(batch, (hidden) =>
       hidden.indexSelect(
         0,
@@ -60,7 +66,7 @@ export class Decoder implements GrowingTexts {
       samples: chosen.length,
       rows: chosen.length,
       ids: BigInt64Array.from(tokens, BigInt),
-      positions: BigInt64Array.from(this.#cache.lengths, BigInt),
+      positions: BigInt64Array.from(this.#cache.lengths, (length) => BigInt(length - this.#before)),
       offsets,
       texts: offsets,
       columns: new BigInt64Array(chosen.length),

@@ -3,6 +3,9 @@
 import type { Json } from './config';
 import { ConfigReader } from './config';
 
+/** What an adapter's folder holds. */
+export const ADAPTER_FILES = { config: 'adapter_config.json', weights: 'adapter_model.safetensors' } as const;
+
 /** The fields that peft must find, beside those of {@link writeAdapterConfig}. */
 const USUAL = {
   peft_type: 'LORA',
@@ -82,7 +85,6 @@ const SILENT =
  */
 export function readAdapterConfig(raw: Json, file: string): (layer: string, rank: number) => AdapterShape {
   const config = new ConfigReader(raw, file);
-  config.only('peft_type', 'LORA');
   for (const [field, value] of Object.entries(raw)) {
     const nothing = value === null || value === false || (typeof value === 'object' && Object.keys(value).length === 0);
     if (!nothing && !SILENT.test(field) && value !== HARMLESS[field])

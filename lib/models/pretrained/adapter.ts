@@ -8,12 +8,14 @@ import { replaceFile } from '../../files';
 import { Conv1D, lora, LoRALinear, type Parameter } from '../../nn';
 import { noGrad, type Tensor } from '../../tensor';
 import { loadWeights, saveWeights } from '../weights';
-import { type AdapterShape, readAdapterConfig, writeAdapterConfig } from './adapter-config';
+import { ADAPTER_FILES, type AdapterShape, readAdapterConfig, writeAdapterConfig } from './adapter-config';
+import { ConfigReader } from './config';
 import { namesOf } from './family';
 import { readJson } from './files';
 import type { PretrainedModel } from './model';
 import { type ModelCard, writeCard } from './model-card';
 import { theirName } from './names';
+import { loadPrefix, prefixOf, savePrefix } from './prefix-adapter';
 
 export interface SaveAdapterOptions {
   /** Name or folder of the model that the additions belong to, for readers and for peft. */
@@ -22,8 +24,6 @@ export interface SaveAdapterOptions {
   readonly card?: ModelCard;
 }
 
-const CONFIG = 'adapter_config.json';
-const WEIGHTS = 'adapter_model.safetensors';
 const PREFIX = 'base_model.model.';
 
 /** See {@link PretrainedModel.saveAdapter}. */
@@ -32,12 +32,23 @@ export async function saveAdapter(
   folder: string,
   { base, card }: SaveAdapterOptions,
 ): Promise<void> {
-  const names = layerNames(model);
   const added = [...model.namedModules()].filter(
     (entry): entry is [string, LoRALinear] => entry[1] instanceof LoRALinear,
   );
+  const prefix = prefixOf(model);
+  if (prefix !== null && added.length > 0) {
+    raise(
+      'ERR_INVALID_ARGUMENT',
+      'saveAdapter: the model has low-rank additions and a prefix, and a folder holds one of them. Save the whole model: savePretrained.',
+    );
+  }
+  if (prefix !== null) return savePrefix(model, prefix, folder, { ...(base && { base }), ...(card && { card }) });
+  const names = layerNames(model);
   if (added.length === 0)
-    raise('ERR_INVALID_ARGUMENT', 'saveAdapter: the model has no low-rank additions. Make them with nn.lora.');
+    raise(
+      'ERR_INVALID_ARGUMENT',
+      'saveAdapter: the model has no low-rank additions and no prefix. Make them with nn.lora, or models.prefixTuning.',
+    );
   const tensors: [string, Tensor][] = [];
   const layers = new Map<string, AdapterShape>();
   for (const [path, layer] of added) {
@@ -56,19 +67,22 @@ export async function saveAdapter(
     whole: [...whole.keys()],
   });
   await mkdir(folder, { recursive: true });
-  await replaceFile(join(folder, CONFIG), `${JSON.stringify(config, null, 2)}\n`);
+  await replaceFile(join(folder, ADAPTER_FILES.config), `${JSON.stringify(config, null, 2)}\n`);
   if (card !== undefined)
     await writeCard(folder, model.origin, { ...card, ...(base === undefined ? {} : { base }) }, 'peft');
-  await saveWeights(join(folder, WEIGHTS), tensors, { format: 'pt' });
+  await saveWeights(join(folder, ADAPTER_FILES.weights), tensors, { format: 'pt' });
 }
 
 /** See {@link PretrainedModel.loadAdapter}. */
 export async function loadAdapter(model: PretrainedModel, folder: string): Promise<void> {
-  const file = join(folder, CONFIG);
-  const shapeOf = readAdapterConfig(await readJson(file), file);
+  const file = join(folder, ADAPTER_FILES.config);
+  const raw = await readJson(file);
+  if (new ConfigReader(raw, file).oneOf('peft_type', ['LORA', 'PREFIX_TUNING']) === 'PREFIX_TUNING')
+    return loadPrefix(model, folder, raw);
+  const shapeOf = readAdapterConfig(raw, file);
   const paths = new Map([...layerNames(model)].map(([path, name]) => [name, path]));
   const parameters = new Map(named(model).map(([name, , parameter]) => [name, parameter]));
-  const { tensors } = await loadWeights(join(folder, WEIGHTS));
+  const { tensors } = await loadWeights(join(folder, ADAPTER_FILES.weights));
   try {
     const problems: string[] = [];
     const shapes = new Map<string, AdapterShape>();

@@ -32,7 +32,7 @@ export interface AttentionShape extends LinearShape {
 }
 
 /** What attention reads of its surroundings. */
-export type AttentionScope = Pick<TextScope, 'texts' | 'textKeys' | 'cache'>;
+export type AttentionScope = Pick<TextScope, 'texts' | 'textKeys' | 'cache' | 'prefix'>;
 
 /** What is added to the logits of attention. */
 export interface AttentionBias {
@@ -93,8 +93,9 @@ export class Attention extends Module {
     let [query, key, value] = this.#project(x);
     if (angles !== null) [query, key] = [rotate(query, this.headDim, angles), rotate(key, this.headDim, angles)];
     if (Math.abs(this.queryScale - 1) > Number.EPSILON * 4) query = query.mul(this.queryScale);
-    const { cache } = scope;
+    const { cache, prefix = null } = scope;
     if (cache?.started === true) return this.out.forward(cache.attend(this, query, key, value, bias?.values));
+    if (prefix !== null) [query, key, value] = prefix.join(this, query, key, value);
     cache?.store(this, key, value);
     key = this.#everyHead(key);
     value = this.#everyHead(value);
@@ -108,7 +109,7 @@ export class Attention extends Module {
       });
       return this.out.forward(mixed);
     }
-    const mixed = torch.ops.phantomgrad.attention(query, key, value, scope.texts, {
+    const mixed = torch.ops.phantomgrad.attention(query, key, value, prefix?.texts ?? scope.texts, {
       heads: this.heads,
       causal: this.causal,
       seed: this.seed,
@@ -117,7 +118,7 @@ export class Attention extends Module {
         ? { dropout: this.dropout, step: segmentsForDropout('Attention').step, sample_keys: scope.textKeys }
         : {}),
     });
-    return this.out.forward(mixed);
+    return this.out.forward(prefix === null ? mixed : prefix.drop(mixed));
   }
 
   #project(x: Tensor): [Tensor, Tensor, Tensor] {

@@ -30,8 +30,10 @@ export class CausalLM extends PretrainedModel {
 
   /** How batches for this model are laid out, and what a row costs in bytes. */
   packing(): { maxLength: number; bytesPerRow: number } {
-    const { maxLength, vocabulary, activationsPerRow } = this.backbone;
-    return { maxLength, bytesPerRow: 4 * (vocabulary + activationsPerRow) };
+    const { maxLength, vocabulary, activationsPerRow, prefix } = this.backbone;
+    // Rows of a prefix are no rows of the batch: this counts as many of them as a text has, which is more than there usually are.
+    const rows = prefix === null ? 1 : 2;
+    return { maxLength, bytesPerRow: 4 * (vocabulary + rows * activationsPerRow) };
   }
 
   /**

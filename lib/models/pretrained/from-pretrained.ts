@@ -11,6 +11,7 @@ import type { Family, Origin } from './family';
 import { readJson, readJsonIfAny } from './files';
 import { modelFolder } from './hub';
 import { loadInto } from './load';
+import { loadPrefixBeside } from './prefix-adapter';
 import { FAMILIES, type TaskModels, type TaskName } from './registry';
 
 export interface FromConfigOptions<T extends TaskName = TaskName> {
@@ -61,6 +62,7 @@ export async function fromPretrained<T extends TaskName>(
   try {
     const std = new ConfigReader(config, file).number('initializer_range', 0.02);
     await loadInto(model, folder, { newHead, init, std });
+    await loadPrefixBeside(model, folder);
   } catch (error) {
     model.dispose();
     throw error;

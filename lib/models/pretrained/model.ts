@@ -62,7 +62,8 @@ export abstract class PretrainedModel extends Module {
 
   /**
    * Writes config.json and model.safetensors (beside generation_config.json, if the model came with one) under Hugging Face's names,
-   * so that Python's transformers loads the folder. Low-rank additions are merged into the weights that they belong to.
+   * so that Python's transformers loads the folder. Low-rank additions are merged into the weights that they belong to. A prefix
+   * goes into the folder «prefix», as {@link saveAdapter} writes it; `fromPretrained` reads it from there.
    *
    * @param options.card  Writes README.md, with the privacy statement.
    * @throws ERR_MODEL_WEIGHTS for a parameter of one's own that has no name there.
@@ -73,17 +74,17 @@ export abstract class PretrainedModel extends Module {
   }
 
   /**
-   * Writes low-rank additions alone, and layers of a head that are trained: adapter_config.json and adapter_model.safetensors, as
-   * Python's peft reads them. Additions that layers share are written for each.
+   * Writes low-rank additions alone, and layers of a head that are trained, or a prefix: adapter_config.json and
+   * adapter_model.safetensors, as Python's peft reads them. Additions that layers share are written for each.
    *
-   * @throws ERR_INVALID_ARGUMENT for a model without additions, and models of images; ERR_MODEL_WEIGHTS where anything else is trained.
+   * @throws ERR_INVALID_ARGUMENT for a model without additions, with additions and a prefix, and models of images; ERR_MODEL_WEIGHTS where anything else is trained.
    */
   saveAdapter(folder: string, options: SaveAdapterOptions = {}): Promise<void> {
     return saveAdapter(this, folder, options);
   }
 
   /**
-   * Adds what {@link saveAdapter} or Python's peft has written, as {@link lora} does: all else is frozen. Nothing of the additions
+   * Adds what {@link saveAdapter} or Python's peft has written, as {@link lora} or {@link prefixTuning} does: all else is frozen. Nothing of the additions
    * is dropped when they are trained on, whatever the file's lora_dropout was.
    *
    * @throws ERR_MODEL_CONFIG for adapters of another kind; ERR_MODEL_WEIGHTS where tensors do not fit, and then nothing has changed.

@@ -12,6 +12,7 @@ import { underTheirNames } from './load';
 import type { PretrainedModel, SaveOptions } from './model';
 import { writeCard } from './model-card';
 import { theirName } from './names';
+import { prefixOf, savePrefixBeside } from './prefix-adapter';
 
 /** Fields that Python reads as float alone: there 1 is an error where 1.0 is none, and JavaScript writes both alike. */
 const FLOATS =
@@ -29,6 +30,7 @@ export async function savePretrained(model: PretrainedModel, folder: string, { c
     merged.set(theirName(rules, `${path}.weight`) ?? path, module.merge());
     for (const own of ['loraA', 'loraB']) added.add(`${path}.${own}`);
   }
+  for (const [own] of prefixOf(model)?.namedParameters() ?? []) added.add(`backbone.prefix.${own}`);
   try {
     const named = underTheirNames(model, origin, added);
     const tensors = [...named].map(([name, [, tensor]]) => [name, merged.get(name) ?? tensor] as const);
@@ -41,6 +43,7 @@ export async function savePretrained(model: PretrainedModel, folder: string, { c
     if (generation !== null)
       await replaceFile(join(folder, 'generation_config.json'), `${JSON.stringify(generation, null, 2)}\n`);
     if (card !== undefined) await writeCard(folder, origin, card, 'transformers');
+    await savePrefixBeside(model, folder);
     await saveWeights(join(folder, 'model.safetensors'), tensors, { format: 'pt' });
   } finally {
     for (const tensor of merged.values()) tensor.dispose();

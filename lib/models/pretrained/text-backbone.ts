@@ -3,6 +3,7 @@
 import type { TokenRows } from '../../data';
 import { type Embedding, Module } from '../../nn';
 import { beside, type Tensor, zeros } from '../../tensor';
+import type { Prefix } from './prefix';
 import type { TextLimits, TextScope } from './text-scope';
 
 export abstract class TextBackbone extends Module implements TextLimits {
@@ -12,6 +13,8 @@ export abstract class TextBackbone extends Module implements TextLimits {
   abstract readonly maxLength: number;
   /** Values that one row keeps for the backward pass, roughly: how many rows a physical batch can have. */
   abstract readonly activationsPerRow: number;
+  /** Trained keys and values before every text; null: none. */
+  prefix: Prefix | null = null;
 
   /** None, unless a family says otherwise. */
   get tokenTypes(): number {
@@ -20,6 +23,12 @@ export abstract class TextBackbone extends Module implements TextLimits {
 
   get vocabulary(): number {
     return this.words.weight.shape[0] as number;
+  }
+
+  /** @internal Tokens have the positions behind the prefix, and so that many less. */
+  putBefore(prefix: Prefix): void {
+    this.prefix = prefix;
+    (this as { maxLength: number }).maxLength -= prefix.length;
   }
 
   /** @returns `[N, dim]` */

@@ -5,12 +5,13 @@ import { raise } from '../../errors';
 import { Segments, withSegments } from '../../nn';
 import { beside, fromTypedArray, type Tensor, tidy } from '../../tensor';
 import type { KeyValueCache } from './key-value-cache';
+import type { Prefix, PrefixRows } from './prefix';
 
 /** Tensors are freed when the model has run. */
 export interface TextScope {
   /** int64 `[N]`. */
   readonly ids: Tensor;
-  /** int64 `[N]`, from 0 in every text. */
+  /** int64 `[N]`, from 0 in every text, or from the end of its prefix. */
   readonly positions: Tensor;
   /** int64 `[N]`; null where the batch has none. */
   readonly tokenTypeIds: Tensor | null;
@@ -22,6 +23,8 @@ export interface TextScope {
   readonly segments: Segments;
   /** While generating: keys and values of the tokens before. */
   readonly cache: KeyValueCache | null;
+  /** What stands before every text; null where nothing does, or it is in the cache. */
+  readonly prefix?: PrefixRows | null;
 }
 
 /** What a model says about the tokens that it reads. */
@@ -33,6 +36,7 @@ export interface TextLimits {
   readonly maxLength: number;
   /** Token types are below this; 0 where the model does not read them. */
   readonly tokenTypes: number;
+  readonly prefix?: Prefix | null;
 }
 
 /**
@@ -48,18 +52,20 @@ export function inTextScope<T>(
 ): T {
   checkTokens(rows, limits);
   using segments = Segments.of(rows);
+  const { prefix = null } = limits;
   const column = (values: BigInt64Array): Tensor => beside(limits.words.weight, values, [values.length]);
   return withSegments(segments, () =>
     tidy(() => {
       const single = rows.texts.length === rows.offsets.length;
       return run({
         ids: column(rows.ids),
-        positions: column(rows.positions),
+        positions: prefix === null ? column(rows.positions) : column(rows.positions).add(prefix.length),
         tokenTypeIds: rows.tokenTypeIds === undefined ? null : column(rows.tokenTypeIds),
         texts: single ? segments.cuSeqlens : fromTypedArray(rows.texts),
         textKeys: single ? segments.sampleKeys : fromTypedArray(textKeys(rows, segments.keys)),
         segments,
         cache,
+        prefix: prefix === null || cache?.started === true ? null : prefix.before(rows, segments),
       });
     }),
   );

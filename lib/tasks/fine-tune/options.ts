@@ -43,6 +43,10 @@ export interface CommonOptions {
   readonly clip?: keyof typeof CLIPS;
   /** Train low-rank additions of this rank to the attention layers, and a new head. */
   readonly lora?: number;
+  /** Train keys and values of this many rows before every text (prefix tuning); models that write text only. */
+  readonly prefix?: number;
+  /** With `prefix`: width of a network that makes them while they are trained. Default: none. */
+  readonly prefixProjection?: number;
   /** Train biases, and a new head. */
   readonly biasesOnly?: boolean;
   /** Train the head alone. */
@@ -63,7 +67,19 @@ export interface CommonOptions {
 
 export const COMMON_KEYS = [
   ...['data', 'test', 'model', 'config', 'epsilon', 'delta', 'epochs', 'batchSize', 'learningRate', 'warmup'],
-  ...['weightDecay', 'maxGradNorm', 'clip', 'lora', 'biasesOnly', 'headOnly', 'plain', 'seed', 'recoverySteps'],
+  ...[
+    'weightDecay',
+    'maxGradNorm',
+    'clip',
+    'lora',
+    'prefix',
+    'prefixProjection',
+    'biasesOnly',
+    'headOnly',
+    'plain',
+    'seed',
+    'recoverySteps',
+  ],
   ...['memory', 'quick', 'device'],
 ] as const;
 
@@ -114,7 +130,12 @@ export interface ResolvedCommon {
 }
 
 /** Which parameters are trained. */
-export type Trains = 'all' | 'biases' | 'head' | { readonly lora: number };
+export type Trains =
+  | 'all'
+  | 'biases'
+  | 'head'
+  | { readonly lora: number }
+  | { readonly prefix: number; readonly projection: number | null };
 
 /** @throws ERR_INVALID_ARGUMENT naming the option, what it must be, and what it is. @throws ERR_DEVICE where the device is not there. */
 export function resolveCommon(name: string, options: CommonOptions, defaults: TaskDefaults): ResolvedCommon {
@@ -154,13 +175,24 @@ export function resolveCommon(name: string, options: CommonOptions, defaults: Ta
   };
 }
 
-function trainsOf(name: string, { lora, biasesOnly = false, headOnly = false }: CommonOptions): Trains {
-  const chosen = [lora !== undefined, biasesOnly, headOnly].filter(Boolean).length;
+function trainsOf(name: string, options: CommonOptions): Trains {
+  const { lora, prefix, prefixProjection: projection, biasesOnly = false, headOnly = false } = options;
+  const chosen = [lora !== undefined, prefix !== undefined, biasesOnly, headOnly].filter(Boolean).length;
   if (chosen > 1)
-    raise('ERR_INVALID_ARGUMENT', `${name}: lora, biasesOnly and headOnly exclude each other. Give one of them.`);
+    raise(
+      'ERR_INVALID_ARGUMENT',
+      `${name}: lora, prefix, biasesOnly and headOnly exclude each other. Give one of them.`,
+    );
+  if (projection !== undefined && prefix === undefined)
+    raise('ERR_INVALID_ARGUMENT', `${name}: prefixProjection belongs to a prefix.`);
   if (lora !== undefined) {
     check.integer(name, { lora }, 1);
     return { lora };
+  }
+  if (prefix !== undefined) {
+    check.integer(name, { prefix }, 1);
+    if (projection !== undefined) check.integer(name, { prefixProjection: projection }, 1);
+    return { prefix, projection: projection ?? null };
   }
   return biasesOnly ? 'biases' : headOnly ? 'head' : 'all';
 }

@@ -4,7 +4,14 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { raise } from '../../errors';
-import { fromConfig, fromPretrained, modelFolder, type PretrainedModel, type TaskModels } from '../../models';
+import {
+  fromConfig,
+  fromPretrained,
+  modelFolder,
+  prefixTuning,
+  type PretrainedModel,
+  type TaskModels,
+} from '../../models';
 import type { Json } from '../../models/pretrained/config';
 import { readJson } from '../../models/pretrained/files';
 import { biasesOnly, Initializer, lora, type Parameter } from '../../nn';
@@ -98,7 +105,12 @@ export function choose(model: PretrainedModel, trains: Trains, newHead: boolean,
       );
     for (const parameter of model.parameters()) parameter.requiresGrad_(false);
   } else if (trains === 'biases') biasesOnly(model);
-  else lora(model, { rank: trains.lora, targets: [ATTENTION], init: new Initializer(seed + 1) });
+  else if ('lora' in trains) lora(model, { rank: trains.lora, targets: [ATTENTION], init: new Initializer(seed + 1) });
+  else {
+    const { prefix: length, projection } = trains;
+    const network = projection === null ? {} : { projection };
+    prefixTuning(model, { length, ...network, init: new Initializer(seed + 1) });
+  }
   if (newHead || trains === 'head') for (const parameter of head) parameter.requiresGrad_(true);
 }
 
