@@ -75,7 +75,10 @@ async function run(name: string, { json = false, out: folder, ...options }: Flag
   const out = folder ?? join('runs', `${name}-${timestamp(new Date())}`);
   const progress = new ProgressPrinter();
   const { result, exitCode } = await interruptible(
-    (signal) => runExperiment(name, { ...options, ...showing(progress), out, signal }),
+    (signal, begun) => {
+      begun(); // cells that are done are on disk
+      return runExperiment(name, { ...options, ...showing(progress), out, signal });
+    },
     () => progress.note('Interrupted: ending after this step. Again to leave at once.'),
   );
   progress.end();

@@ -10,7 +10,7 @@ import { fineTune, type FineTuneControl, type FineTuneOptions } from '../tasks';
 import { canResume, CLIPS, type CommonOptions, DEFAULTS, type FineTuneTask, PRESETS, TASKS } from '../tasks/fine-tune';
 import { applyConfigFile } from './config-file';
 import { fineTuneJson, fineTuneSummary, fineTuneTable } from './fine-tune-report';
-import { interruptible } from './interrupt';
+import { interruptible, onPlan } from './interrupt';
 import { ProgressPrinter } from './progress';
 import { timestamp } from './timestamp';
 import { number } from './values';
@@ -109,10 +109,9 @@ export async function runFineTune<T extends FineTuneTask, F extends RunFlags>(
   const control: FineTuneControl = {
     ...placeOf(task, out, going),
     ...(checkpointEvery === undefined ? {} : { checkpointEvery }),
-    onEvent: progress.show,
   };
   const { result, exitCode } = await interruptible(
-    (signal) => fineTune(task, options, { ...control, signal }),
+    (signal, begun) => fineTune(task, options, { ...control, onEvent: onPlan(begun, progress.show), signal }),
     () => progress.note('Interrupted: ending after this step. Again to leave at once.'),
   );
   progress.end();

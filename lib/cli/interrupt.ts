@@ -1,4 +1,4 @@
-// Ctrl-C and SIGTERM as a request: the task ends after the step at hand, saves, and the exit code tells.
+// Ctrl-C and SIGTERM as a request, from the moment that there is something to save: the task ends after the step at hand.
 
 import { EXIT } from './failure';
 
@@ -6,12 +6,13 @@ import { EXIT } from './failure';
 const SAME_PRESS_MS = 500;
 
 /**
- * Runs `body` with a signal that aborts on SIGINT or SIGTERM. A second one ends the process at once.
+ * Runs `body` with a signal that aborts on SIGINT or SIGTERM once it has called `begun`. A second one ends the process at once, and so does
+ * any one before: while data are read and noise is searched nothing has been written, and a search that lasts does not let handlers run.
  *
  * @returns What `body` returned, and the exit code that the signal asks for (null without one).
  */
 export async function interruptible<T>(
-  body: (signal: AbortSignal) => Promise<T>,
+  body: (signal: AbortSignal, begun: () => void) => Promise<T>,
   onInterrupt: () => void,
 ): Promise<{ result: T; exitCode: number | null }> {
   const controller = new AbortController();
@@ -27,10 +28,23 @@ export async function interruptible<T>(
     onInterrupt();
     controller.abort();
   };
-  process.on('SIGINT', handler).on('SIGTERM', handler);
+  const begun = (): void => {
+    process.off('SIGINT', handler).off('SIGTERM', handler).on('SIGINT', handler).on('SIGTERM', handler);
+  };
   try {
-    return { result: await body(controller.signal), exitCode };
+    return { result: await body(controller.signal, begun), exitCode };
   } finally {
     process.off('SIGINT', handler).off('SIGTERM', handler);
   }
+}
+
+/** Listens to a run: its plan is the first thing that it says when everything has been accepted, before it writes anything. */
+export function onPlan<E extends { readonly kind: string }>(
+  begun: () => void,
+  show: (event: E) => void,
+): (event: E) => void {
+  return (event) => {
+    if (event.kind === 'plan') begun();
+    show(event);
+  };
 }

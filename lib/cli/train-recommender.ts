@@ -9,7 +9,7 @@ import { raise } from '../errors';
 import { type RecommenderOptions, type RunControl, trainRecommender } from '../tasks';
 import { canResume, DEFAULTS } from '../tasks/recommender';
 import { applyConfigFile } from './config-file';
-import { interruptible } from './interrupt';
+import { interruptible, onPlan } from './interrupt';
 import { ProgressPrinter } from './progress';
 import { runJson, runSummary, rowTable } from './recommender-report';
 import { timestamp } from './timestamp';
@@ -167,7 +167,8 @@ Examples:
   $ phantomgrad train recommender --resume model
   $ phantomgrad train recommender --data log.csv --out model --resume auto
 
-Ctrl-C ends after the step at hand, saves what was trained with what it cost, and exits 130; --resume goes on from there. After a
+Ctrl-C ends after the step at hand, saves what was trained with what it cost, and exits 130; --resume goes on from there. Before there is
+a plan it ends at once: nothing was written. After a
 crash it goes on from the last saved state; the steps since then stay paid for, and the run ends that much earlier unless
 --recovery-steps were planned.
 Exit codes: 0 done, 1 failure, 2 bad input (nothing was written), 130 interrupted.
@@ -193,10 +194,10 @@ async function run(flags: Flags): Promise<void> {
     ...placeOf(flags),
     ...(checkpointEvery === undefined ? {} : { checkpointEvery }),
     ...(evaluateEvery === undefined ? {} : { evaluateEvery }),
-    onEvent: progress.show,
   };
   const { result, exitCode } = await interruptible(
-    (signal) => trainRecommender(optionsOf(flags), { ...control, signal }),
+    (signal, begun) =>
+      trainRecommender(optionsOf(flags), { ...control, onEvent: onPlan(begun, progress.show), signal }),
     () => progress.note('Interrupted: ending after this step. Again to leave at once.'),
   );
   progress.end();
