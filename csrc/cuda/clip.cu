@@ -31,7 +31,7 @@ void stored_norm(const Tensor& rows, const Tensor& norm2, const Tensor& bound) {
     using T = decltype(zero);
     const int64_t B = rows.size(0), width = rows.size(1);
     launch<StoredNorm<T>>(call.place(), B, StoredNorm<T>::kShared,
-                          {call.data<T>("rows", rows, B * width), width, call.data<double>("norm2", norm2, B),
+                          {call.data<T>("rows", rows, B * width), B, width, call.data<double>("norm2", norm2, B),
                            call.data<double>("bound", bound, B)});
   });
 }

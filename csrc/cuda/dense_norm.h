@@ -111,10 +111,13 @@ struct DenseNorm {
       const double norm2 = total < 0 ? 0 : total;
       // The clipped sum forms the sample's gradient in T (exact: in float64) and adds it up in float64.
       const double own = product_roundings(rows) + 2;
+      // Sums over threads, tiles and samples are float64: 16 elements a thread, 32 additions a block.
+      const double summed = rounding<double>(static_cast<double>(params.tiles) + 64);
       double bound;
       if (params.kind == NormKind::gram) {
         const double pairs = product_roundings(params.d) + product_roundings(params.p) + 2;
-        bound = ieee::sqrt(norm2 + rounding<T>(pairs) * products * products) + rounding<T>(own) * products;
+        const double wrong = rounding<T>(pairs) + summed;
+        bound = ieee::sqrt(norm2 + wrong * products * products) + rounding<T>(own) * products;
       } else if (params.kind == NormKind::direct) {
         bound = ieee::sqrt(norm2) + rounding<T>(2 * own) * products;
         // Squares of a float64 gradient may have underflowed.
@@ -124,7 +127,7 @@ struct DenseNorm {
         bound = ieee::sqrt(norm2) + rounding<double>(2 * own + 4) * products;
         if (norm2 < static_cast<double>(params.d * params.p) * 0x1p-960 && products > bound) bound = products;
       }
-      bound *= 1 + 0x1p-30;
+      bound *= 1 + summed + rounding<double>(static_cast<double>(params.samples) + 8);
       params.norm2[b] = norm2;
       params.bound[b] = bound;
       if (params.failed != nullptr) {

@@ -1,4 +1,4 @@
-// phantomgrad_cuda::head_forward_, head_norm_, head_sum_: the softmax head's sweeps over the vocabulary.
+// phantomgrad_cuda::head_forward_, head_bias_, head_norm_, head_sum_: the softmax head's sweeps over the vocabulary.
 #include "cuda/arguments.h"
 #include "cuda/head.h"
 #include "cuda/table.h"
@@ -58,6 +58,21 @@ void head_forward(const Tensor& hidden, const Tensor& table, const Optional& bia
   });
 }
 
+// The output bias's gradient of each sample, [B, M].
+void head_bias(const Tensor& hidden, const Tensor& table, const Optional& bias, const Optional& live,
+               const Tensor& targets, const Tensor& weights, const Tensor& offsets, int64_t live_count,
+               double smoothing, const Tensor& lse, const Tensor& d_bias) {
+  const Call call("head_bias_", hidden);
+  with_floating("head_bias_", hidden, [&](auto zero) {
+    using T = decltype(zero);
+    const HeadRows<T> h =
+        head_rows<T>(call, hidden, table, bias, live, targets, weights, offsets, live_count, smoothing);
+    launch<HeadBias<T>>(
+        call.place(), HeadBias<T>::blocks(h.samples, h.vocabulary), HeadBias<T>::kShared,
+        {h, call.data<T>("lse", lse, h.rows), call.data<double>("d_bias", d_bias, h.samples * h.vocabulary)});
+  });
+}
+
 int64_t head_norm_workspace(int64_t samples, int64_t vocabulary, int64_t d, int64_t longest) {
   return samples * (HeadNorm<float>::tiles(vocabulary, d) + 2 + ceil_div(longest, kSide));
 }
@@ -83,10 +98,12 @@ void head_norm(const Tensor& hidden, const Tensor& table, const Optional& bias, 
     launch<RowNormSum<T>>(call.place(), B, RowNormSum<T>::kShared,
                           {h.hidden, call.data<double>("squares", squares, h.rows), h.offsets, h.d, 1.0, products});
     const double* in2 = call.data<double>("in_norm2", in_norm2, B);
+    int64_t entries = h.rows;
     if (in2 != nullptr) {
       call.holds(ids.has_value() && input_gradients.has_value() && in_offsets.has_value() && longest >= 1,
                  "in_norm2 needs ids, input_gradients, in_cu_seqlens and the longest sample.");
       const int64_t n = ids->numel();
+      entries += n;
       const auto* u = call.data<T>("input_gradients", *input_gradients, n * h.d);
       const auto* starts = call.data<int64_t>("in_cu_seqlens", *in_offsets, B + 1);
       launch<RowNormSum<T>>(call.place(), B, RowNormSum<T>::kShared,
@@ -95,10 +112,10 @@ void head_norm(const Tensor& hidden, const Tensor& table, const Optional& bias, 
           call.place(), B * across, PhantomCross<T>::kShared,
           {h, own_lse, call.data<int64_t>("ids", *ids, n), u, starts, input_scale, padding, across, cross});
     }
-    launch<TableNorm<T>>(
-        call.place(), TableNorm<T>::blocks(B), 0,
-        {partial, products, tiles, in2, in_products, cross, across, B, h.d, slack, call.data<double>("norm2", norm2, B),
-         call.data<double>("bound", bound, B), call.data<uint8_t>("failed", failed, B)});
+    launch<TableNorm<T>>(call.place(), TableNorm<T>::blocks(B), 0,
+                         {partial, products, tiles, in2, in_products, cross, across, B, h.d, entries, slack,
+                          call.data<double>("norm2", norm2, B), call.data<double>("bound", bound, B),
+                          call.data<uint8_t>("failed", failed, B)});
   });
 }
 
@@ -132,6 +149,9 @@ STABLE_TORCH_LIBRARY_FRAGMENT(PG_NAMESPACE, m) {
       "Tensor cu_seqlens, int live_count, float smoothing, float scale, int parts, Tensor(a!) workspace, "
       "Tensor(b!) lse, Tensor(c!) loss, Tensor(d!) d_hidden, Tensor(e!) squares) -> ()");
   m.def(
+      "head_bias_(Tensor hidden, Tensor table, Tensor? bias, Tensor? live, Tensor targets, Tensor weights, "
+      "Tensor cu_seqlens, int live_count, float smoothing, Tensor lse, Tensor(a!) d_bias) -> ()");
+  m.def(
       "head_norm_(Tensor hidden, Tensor table, Tensor? bias, Tensor? live, Tensor targets, Tensor weights, "
       "Tensor cu_seqlens, int live_count, float smoothing, Tensor lse, Tensor squares, Tensor? ids, "
       "Tensor? input_gradients, Tensor? in_cu_seqlens, Tensor? in_norm2, float input_scale, int padding_id, "
@@ -144,6 +164,7 @@ STABLE_TORCH_LIBRARY_FRAGMENT(PG_NAMESPACE, m) {
 
 STABLE_TORCH_LIBRARY_IMPL(PG_NAMESPACE, PG_DISPATCH_KEY, m) {
   m.impl("head_forward_", TORCH_BOX(&head_forward));
+  m.impl("head_bias_", TORCH_BOX(&head_bias));
   m.impl("head_norm_", TORCH_BOX(&head_norm));
   m.impl("head_sum_", TORCH_BOX(&head_sum));
 }

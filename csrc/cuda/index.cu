@@ -33,7 +33,7 @@ void index_norm(const Tensor& rows, const Optional& coefficients, int64_t entrie
                          {own, call.data<int64_t>("plan", plan, listed), call.data<uint8_t>("opens", opens, listed),
                           first, partial, partial + B * parts});
     launch<IndexBound>(call.place(), IndexBound::blocks(B), 0,
-                       {partial, partial + B * parts, first, B, parts, call.data<double>("norm2", norm2, B),
+                       {partial, partial + B * parts, first, B, parts, listed, call.data<double>("norm2", norm2, B),
                         call.data<double>("bound", bound, B)});
   });
 }

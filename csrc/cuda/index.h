@@ -70,15 +70,15 @@ struct IndexNorm {
 };
 
 /// norm2 and bound of IndexNorm's partial sums. A sum of n entries in float64 is wrong by at most gamma_n times the sum
-/// of their sizes, and so is the clipped sum that follows.
+/// of their sizes: n is the sample's for the norm, and the whole batch's for the clipped sum that follows.
 struct IndexBound {
   static constexpr int kThreads = 128;
 
   struct Params {
-    const double *partial, *sizes;  // [B, parts]
-    const int64_t* begin;           // [B + 1]
-    int64_t samples, parts;
-    double *norm2, *bound;  // [B]
+    const double *partial, *sizes;   // [B, parts]
+    const int64_t* begin;            // [B + 1]
+    int64_t samples, parts, listed;  // `listed`: entries of the batch
+    double *norm2, *bound;           // [B]
   };
 
   static int64_t blocks(int64_t samples) { return ceil_div(samples, kThreads); }
@@ -92,7 +92,9 @@ struct IndexBound {
       const double size = ieee::sqrt(sum_of(p.sizes + b * p.parts, p.parts, 1));
       const auto entries = static_cast<double>(p.begin[b + 1] - p.begin[b]);
       p.norm2[b] = square;
-      p.bound[b] = ieee::sqrt(square) * (1 + 0x1p-30) + 2 * rounding<double>(entries + 4) * size * (1 + 0x1p-30);
+      const double added = rounding<double>(entries + 4) + rounding<double>(static_cast<double>(p.listed) + 4);
+      const double summed = rounding<double>(entries + static_cast<double>(p.parts) + 64);
+      p.bound[b] = (ieee::sqrt(square) + added * size) * (1 + summed);
     });
   }
 };

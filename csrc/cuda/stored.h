@@ -13,7 +13,7 @@ struct StoredNorm {
 
   struct Params {
     const T* rows;  // [B, width]
-    int64_t width;
+    int64_t samples, width;
     double *norm2, *bound;  // [B]
   };
 
@@ -29,9 +29,9 @@ struct StoredNorm {
     });
     sum_threads(block, block.template shared<double>(), sum, p.norm2 + block.index());
     block.each([&](int thread) {
-      if (thread == 0)
-        p.bound[block.index()] =
-            ieee::sqrt(p.norm2[block.index()]) * (1 + rounding<double>(static_cast<double>(p.width) + 16));
+      if (thread != 0) return;
+      const double added = static_cast<double>(p.width + p.samples) + 16;
+      p.bound[block.index()] = ieee::sqrt(p.norm2[block.index()]) * (1 + rounding<double>(added));
     });
   }
 };

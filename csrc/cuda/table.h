@@ -102,6 +102,49 @@ struct HeadNorm {
   }
 };
 
+/// d_bias[b, v] = sum over the sample's rows t of delta_tv, in order and in float64: the gradient of an output bias.
+template <class T>
+struct HeadBias {
+  static constexpr int kThreads = kTileThreads;
+
+  struct Params {
+    HeadRows<T> head;
+    const T* lse;
+    double* d_bias;  // [B, M]
+  };
+
+  struct Shared {
+    Panels<T> panels;
+    T residual[kSide][kSide + 4];
+  };
+  static constexpr int64_t kShared = sizeof(Shared);
+
+  static int64_t blocks(int64_t samples, int64_t vocabulary) { return samples * ceil_div(vocabulary, kSide); }
+
+  template <class Block>
+  PG_TILE static void run(Block& block, const Params& p) {
+    const HeadRows<T>& h = p.head;
+    Shared& s = *block.template shared<Shared>();
+    const int64_t tiles = ceil_div(h.vocabulary, kSide), sample = quotient(block.index(), tiles);
+    const int64_t left = (block.index() - sample * tiles) * kSide, end = h.offsets[sample + 1];
+    typename Block::template Own<Elements<T>> product(block);
+    typename Block::template Own<double> sum(block);
+    block.each([&](int thread) { sum[thread] = 0; });
+    for (int64_t top = h.offsets[sample]; top < end; top += kSide) {
+      logits_tile(block, s.panels, product, h, top, end, left);
+      store_residual(block, s.residual, product, h, p.lse, top, end, left);
+      block.phase([&](int thread) {
+        if (thread >= kSide) return;
+        for (int row = 0; row < kSide && top + row < end; ++row)
+          sum[thread] += static_cast<double>(s.residual[row][thread]);
+      });
+    }
+    block.each([&](int thread) {
+      if (thread < kSide && left + thread < h.vocabulary) p.d_bias[sample * h.vocabulary + left + thread] = sum[thread];
+    });
+  }
+};
+
 /// partial[split, M, d] = sum over the samples of a split of factor_b times its table gradient.
 template <class T>
 struct HeadTable {
@@ -214,6 +257,7 @@ struct TableNorm {
     const double *in_norm2, *in_products, *cross;  // [B], [B], [B, cross_tiles]; null: not tied
     int64_t cross_tiles;
     int64_t samples, d;
+    int64_t rows;  // of the batch, the head's and the embedding's: what float64 sums run over at most
     double slack;
     double *norm2, *bound;  // [B]
     uint8_t* failed;        // [B] 1 where the bound exceeds the norm by more than `slack` allows
@@ -232,13 +276,13 @@ struct TableNorm {
       if (p.in_norm2 == nullptr) {
         bound = ieee::sqrt(out) + 2 * e;
       } else {
-        const double Q = p.in_products[b];
+        const double Q = p.in_products[b], added = rounding<double>(static_cast<double>(p.rows) + 64);
         norm2 += p.in_norm2[b] + 2 * sum_of(p.cross + b * p.cross_tiles, p.cross_tiles, 1);
         if (norm2 < 0) norm2 = 0;
         const double wrong = 2 * P * e + e * e + 2 * rounding<T>(product_roundings(p.d) + 2) * P * Q;
-        bound = ieee::sqrt(norm2 + wrong + 0x1p-40 * (P + Q) * (P + Q)) + e + 0x1p-40 * Q;
+        bound = ieee::sqrt(norm2 + wrong + 2 * added * (P + Q) * (P + Q)) + e + added * Q;
       }
-      bound *= 1 + 0x1p-30;
+      bound *= 1 + rounding<double>(static_cast<double>(p.tiles + p.cross_tiles + p.samples) + 128);
       p.norm2[b] = norm2;
       p.bound[b] = bound;
       const double excess = bound * bound - norm2;

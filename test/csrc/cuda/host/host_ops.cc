@@ -1,8 +1,10 @@
-// Operators of the tests' library alone: the order of threads, and the CPU kernels that bits are compared with.
+// Operators of the tests' library alone: the order of threads, kernels out of order, the CPU kernels that bits are
+// compared with.
 #include <torch/csrc/stable/library.h>
 #include <torch/csrc/stable/tensor.h>
 
 #include "cpu/private_adam.h"
+#include "shared/plugin_interface.h"
 #include "tile_executor.h"
 
 namespace phantomgrad::cuda {
@@ -12,9 +14,27 @@ Order& thread_order() {
   return order;
 }
 
+std::string& broken_kernel() {
+  static std::string name;
+  return name;
+}
+
+int64_t& spoken_interface() {
+  static int64_t spoken = kPluginInterface;
+  return spoken;
+}
+
 namespace {
 
 using torch::stable::Tensor;
+
+int64_t speak(int64_t interface) {
+  const int64_t before = spoken_interface();
+  spoken_interface() = interface;
+  return before;
+}
+
+void break_kernel(std::string name) { broken_kernel() = std::move(name); }
 
 int64_t set_order(int64_t order) {
   const auto before = static_cast<int64_t>(thread_order());
@@ -53,6 +73,8 @@ int64_t cpu_private_adam(const Tensor& p, const Tensor& m, const Tensor& v, cons
 
 STABLE_TORCH_LIBRARY_FRAGMENT(PG_NAMESPACE, m) {
   m.def("thread_order(int order) -> int");
+  m.def("break_kernel(str name) -> ()");
+  m.def("speak(int interface) -> int");
   m.def(
       "cpu_private_adam_(Tensor(a!) parameters, Tensor(b!) exp_avg, Tensor(c!) exp_avg_sq, Tensor(d!) sum, Tensor stream, "
       "float noise_std, float grid, float divisor, float beta1, float beta2, float eps, float step_size, "
@@ -62,6 +84,8 @@ STABLE_TORCH_LIBRARY_FRAGMENT(PG_NAMESPACE, m) {
 
 STABLE_TORCH_LIBRARY_IMPL(PG_NAMESPACE, CompositeExplicitAutograd, m) {
   m.impl("thread_order", TORCH_BOX(&set_order));
+  m.impl("break_kernel", TORCH_BOX(&break_kernel));
+  m.impl("speak", TORCH_BOX(&speak));
   m.impl("cpu_private_adam_", TORCH_BOX(&cpu_private_adam));
 }
 

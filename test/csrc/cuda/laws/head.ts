@@ -144,6 +144,19 @@ export function headLaws(kit: Kit): void {
         scale: Math.max(1e-3, norm(wantSquares)),
       });
 
+      const biases: Guarded[] = [];
+      everyWay(kit, () => {
+        biases.push(new Guarded(kit, samples * vocabulary));
+        kit.kernels.head_bias_!(...head, lse.tensor, biases.at(-1)!.tensor);
+        return [biases.at(-1)!.tensor];
+      });
+      biases.forEach((bias) => bias.check());
+      const wantBias = new Float64Array(samples * vocabulary);
+      for (let b = 0; b < samples; b++)
+        for (let t = offsets[b]!; t < offsets[b + 1]!; t++)
+          for (let v = 0; v < vocabulary; v++) wantBias[b * vocabulary + v]! += residual[t * vocabulary + v]!;
+      expectNear(biases[0]!.values(), wantBias, 4 * tolerance, { what: 'd_bias' });
+
       // Alone, and tied with an embedding whose rows are u.
       const size = vocabulary * d;
       const longest = Math.max(...c.lengths);
