@@ -28,41 +28,72 @@ const MOST_WINDOWS = 40;
 /** ε beyond which e^ε b leaves doubles; there is no amplification worth having there. */
 const LARGEST_EPSILON = 500;
 
+/** A bound, and whether the finest grid could show it: else rounding, which grows with the bins, hides δ. */
+interface Attempted {
+  readonly bound: number;
+  readonly resolved: boolean;
+}
+
+/**
+ * The least of the bounds for `run.bins` and, while they are not resolved, half of them and so on. The mean of b such values is the mean of
+ * fewer of them given S (a reverse martingale), so by Jensen's inequality every convex function of S/b is largest for the fewest bins.
+ */
+function leastOver({ bins, mu }: BinnedRun, attempt: (run: BinnedRun) => Attempted): number {
+  let best = Infinity;
+  for (let fewer = bins; fewer >= 2; fewer = Math.ceil(fewer / 2)) {
+    const { bound, resolved } = attempt({ bins: fewer, mu });
+    best = Math.min(best, bound);
+    if (resolved) break;
+  }
+  return best;
+}
+
 /** An upper bound on the smallest ε >= 0 with δ(ε) <= exp(logDelta). Any window gives a valid one: the smallest counts. */
 export function binnedEpsilon(run: BinnedRun, logDelta: number): number {
   // Joint convexity: mixing over the bins does not exceed the Gaussian mechanism of a known bin.
   const plain = gaussianEpsilon(run.mu, logDelta);
   if (plain === 0 || plain > LARGEST_EPSILON) return plain;
-  const delta = Math.exp(logDelta);
+  return leastOver(run, (fewer) => epsilonBound(fewer, plain, Math.exp(logDelta)));
+}
+
+function epsilonBound(run: BinnedRun, plain: number, delta: number): Attempted {
   let best = plain;
   let window = 0;
-  const attempt = (size: number, units: number): void => {
+  const attempt = (size: number, units: number): boolean => {
     const curve = binnedCurve(run, size, units * run.bins);
     const high = Math.min(best, Math.log(units) - 1e-9);
     const found = curve(high) > delta ? Infinity : smallest(curve, delta, high);
     if (found < best || window === 0) window = units;
     best = Math.min(best, found);
+    return found < Infinity;
   };
   const span = plain + Math.log(64);
   const count = Math.min(MOST_WINDOWS, Math.ceil(span / Math.LN2));
   for (let j = 1; j <= count; j++) attempt(COARSE, Math.exp((j / count) * span));
   for (const factor of AROUND) attempt(4 * COARSE, factor * Math.exp(best));
-  if (best > 0) attempt(FINE, window);
-  return best;
+  const resolved = best === 0 || attempt(FINE, window);
+  return { bound: best, resolved };
 }
 
 /** An upper bound on log δ(ε). */
 export function binnedLogDelta(run: BinnedRun, epsilon: number): number {
-  let best = Math.min(0, gaussianLogDelta(run.mu, epsilon));
-  if (epsilon > LARGEST_EPSILON) return best;
+  const plain = Math.min(0, gaussianLogDelta(run.mu, epsilon));
+  if (epsilon > LARGEST_EPSILON) return plain;
+  return leastOver(run, (fewer) => logDeltaBound(fewer, plain, epsilon));
+}
+
+function logDeltaBound(run: BinnedRun, plain: number, epsilon: number): Attempted {
+  let best = plain;
   let window = AROUND[0]!;
-  const attempt = (size: number, units: number): void => {
+  const attempt = (size: number, units: number): boolean => {
     const found = Math.log(binnedCurve(run, size, units * run.bins * Math.exp(epsilon))(epsilon));
-    if (found < best) [best, window] = [found, units];
+    const better = found < best;
+    if (better) [best, window] = [found, units];
+    return better;
   };
   for (const factor of AROUND) attempt(4 * COARSE, factor);
-  attempt(FINE, window);
-  return best;
+  const resolved = attempt(FINE, window);
+  return { bound: best, resolved };
 }
 
 /** The smallest ε in [0, high] at which a falling curve is at most δ. */

@@ -124,9 +124,10 @@ export function pldLogDelta(composed: Composition, direction: Direction, epsilon
     const grid = lossGrid({ composed, direction, cumulant, logCut, tilt, size, tail: 18 });
     const found = grid.logDelta(epsilon);
     const settled = found > best - 0.5; // else the cut was made for a larger δ
+    const above = found - best; // a grid under another tilt has shown more
     best = Math.min(best, found);
     if (!settled) continue;
-    const excess = Math.max(grid.excess, observedExcess(last, { size, value: found }));
+    const excess = Math.max(grid.excess, observedExcess(last, { size, value: found }), above);
     last = { size, value: found };
     const next = nextSize(size, excess / 5);
     if (next <= size || !worthRefining(grid, epsilon, excess)) break;

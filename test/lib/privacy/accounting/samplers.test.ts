@@ -124,6 +124,24 @@ describe('computed in a process of their own', () => {
   });
 });
 
+test('many bins, whose amplification rounding hides, cost no more than fewer of them', () => {
+  const delta = 2.5e-8;
+  const spent = (bins: number): number => pld().epsilon([ballsAndBinsGaussian(bins, 14.8, bins)], delta);
+  const few = spent(1900);
+  expect(few).toBeLessThan(0.01);
+  expect(spent(3000)).toBeLessThan(1.2 * few);
+  expect(spent(30_000)).toBeLessThan(1.2 * few);
+});
+
+test('delta at the epsilon of a cut sample is delta: a first grid under another tilt does not decide', () => {
+  const cut = { samplingRate: 1.3262218420908475e-4, records: 5000, maxBatchSize: 6 };
+  const delta = 7.192987765631454e-7;
+  const events = [truncatedPoissonGaussian(cut, 0.8115584898844566, 3)];
+  const back = pld().delta(events, pld().epsilon(events, delta));
+  expect(back).toBeLessThan(1.01 * delta); // the grid without the new rule: 2.2 times as much
+  expect(back).toBeGreaterThan(0.999 * delta);
+});
+
 describe('what cannot be accounted for is refused with a code', () => {
   const refused = (code: string): Error => expect.objectContaining({ code }) as Error;
 
