@@ -1,6 +1,6 @@
 // Attention with an additive bias, or from one text to another, on blocks of one sample each: what the packed operator does not do.
 
-import { fromTypedArray, type Tensor, torch, zeros } from '../../tensor';
+import { fromTypedArray, type Tensor, tidy, torch, zeros } from '../../tensor';
 import { segmentsForDropout } from '../../nn/dropout';
 
 /** Which rows attend to which: queries of every sample to keys of the same sample, each sample a block with room for the longest. */
@@ -94,29 +94,32 @@ export function attendInBlocks(
   const { heads, scale, bias, dropout } = options;
   if (samples === 0) return query;
   const width = query.shape[1] as number;
-  const q = toBlocks(query, queryPlaces, samples, queries, heads);
-  const k = toBlocks(key, keyPlaces, samples, keys, heads);
-  const v = toBlocks(value, keyPlaces, samples, keys, heads);
-  const scores = q.matmul(k.transpose(-1, -2)).mul(scale);
-  const biased = bias === null ? scores : scores.add(bias);
-  const weights = torch.ops.aten.softmax(biased.maskedFill(hidden, -Infinity), -1);
-  const kept = dropout === null ? weights : dropWeights(weights, blocks, dropout);
-  const mixed = kept
-    .matmul(v)
-    .transpose(1, 2)
-    .reshape([samples * queries, width]);
-  return mixed.indexSelect(0, queryPlaces);
+  const pairs = dropout === null ? null : blocks.pairs(); // kept for other layers, so not made inside
+  // Freed at once, but for what the backward pass needs: of long texts, a block of weights for every step here would be most of the memory.
+  return tidy(() => {
+    const q = toBlocks(query, queryPlaces, samples, queries, heads);
+    const k = toBlocks(key, keyPlaces, samples, keys, heads);
+    const v = toBlocks(value, keyPlaces, samples, keys, heads);
+    const scores = q.matmul(k.transpose(-1, -2)).mul_(scale);
+    if (bias !== null) scores.add_(bias);
+    const weights = torch.ops.aten.softmax(scores.maskedFill_(hidden, -Infinity), -1);
+    const kept = dropout === null ? weights : dropWeights(weights, pairs!, dropout);
+    const mixed = kept
+      .matmul(v)
+      .transpose(1, 2)
+      .reshape([samples * queries, width]);
+    return mixed.indexSelect(0, queryPlaces);
+  });
 }
 
 // The mask of a sample is drawn over its own pairs alone: over whole blocks it would depend on how long other samples are.
 function dropWeights(
   weights: Tensor,
-  { samples, queries, keys, pairs }: AttentionBlocks,
+  { places, offsets }: AttentionPairs,
   { p, seed, site }: NonNullable<BlockAttentionOptions['dropout']>,
 ): Tensor {
   const { sampleKeys, step } = segmentsForDropout('Attention');
-  const { places, offsets } = pairs();
-  const heads = weights.shape[1] as number;
+  const [samples, heads, queries, keys] = weights.shape as [number, number, number, number];
   const flat = weights.permute([0, 2, 3, 1]).reshape([samples * queries * keys, heads]);
   const dropped = torch.ops.phantomgrad.dropout(flat.indexSelect(0, places), p, {
     seed,
@@ -125,7 +128,7 @@ function dropWeights(
     cu_seqlens: offsets,
     sample_keys: sampleKeys,
   });
-  return flat.zerosLike().indexCopy(0, places, dropped).view([samples, queries, keys, heads]).permute([0, 3, 1, 2]);
+  return flat.zerosLike().indexCopy_(0, places, dropped).view([samples, queries, keys, heads]).permute([0, 3, 1, 2]);
 }
 
 function pairsOf(

@@ -8,6 +8,8 @@ const NOTE =
   'Losses, samples and accuracies are computed from private data without noise. No epsilon covers them: do not publish this file.';
 
 export class Reporter {
+  readonly #started = new Date().toISOString();
+  #begun = false;
   #warned = false;
 
   /** @param log  null: events only. @param unit  What the samples of a step are called. */
@@ -15,13 +17,18 @@ export class Reporter {
     private readonly log: MetricsLog | null,
     readonly tell: OnEvent,
     private readonly unit = 'users',
-  ) {
-    log?.write({ event: 'run', started: new Date().toISOString(), note: NOTE });
+  ) {}
+
+  // The first line says what the file is. It is written with the second: a run that is refused leaves the log as it was.
+  #write(line: MetricsLine): void {
+    if (!this.#begun) this.log?.write({ event: 'run', started: this.#started, note: NOTE });
+    this.#begun = true;
+    this.log?.write(line);
   }
 
   readonly step = (event: StepEvent): void => {
     const { kind, loss, ...rest } = event;
-    this.log?.write({ event: kind, ...rest, loss: Number.isFinite(loss) ? loss : null });
+    this.#write({ event: kind, ...rest, loss: Number.isFinite(loss) ? loss : null });
     this.tell(event);
     if (event.skipped === 0 || this.#warned) return;
     this.#warned = true;
@@ -32,16 +39,16 @@ export class Reporter {
 
   /** A log that goes on: steps after this one that stand before this line were lost. */
   resumed(step: number, steps: number, lostSteps: number): void {
-    this.log?.write({ event: 'resumed', step, lostSteps });
+    this.#write({ event: 'resumed', step, lostSteps });
     this.tell({ kind: 'resumed', step, steps, lostSteps });
   }
 
   spent({ epsilon, delta, noiseMultiplier, steps, lostSteps, accountant }: PrivacySpent): void {
-    this.log?.write({ event: 'privacy', epsilon, delta, noiseMultiplier, steps, lostSteps, accountant });
+    this.#write({ event: 'privacy', epsilon, delta, noiseMultiplier, steps, lostSteps, accountant });
   }
 
   /** What was measured on held-out data. */
   measured(line: MetricsLine & { readonly event: string }): void {
-    this.log?.write(line);
+    this.#write(line);
   }
 }

@@ -1,5 +1,8 @@
 // A run that was stopped goes on where it was, with its own options, and pays no step twice.
 
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
 import { fineTune } from '../../../../lib/tasks';
 import { config, entries, json, path, sentiment, SHORT, wordTokenizer } from './fixture';
 
@@ -26,6 +29,7 @@ test('stopped after three steps it goes on after the third, and ends as any othe
   });
   expect(entries(out)).toContain('checkpoint');
 
+  const written = readFileSync(join(out, 'metrics.jsonl'), 'utf8');
   const other = fineTune('classifier', { learningRate: 1 } as never, { out, resume: true });
   await expect(other).rejects.toMatchObject({
     code: 'ERR_CHECKPOINT_MISMATCH',
@@ -33,6 +37,7 @@ test('stopped after three steps it goes on after the third, and ends as any othe
   });
   const elsewhere = fineTune('lm', {} as never, { out, resume: true });
   await expect(elsewhere).rejects.toMatchObject({ code: 'ERR_CHECKPOINT_MISMATCH' });
+  expect(readFileSync(join(out, 'metrics.jsonl'), 'utf8')).toBe(written);
 
   const steps: number[] = [];
   const ended = await fineTune('classifier', {} as never, {
@@ -41,6 +46,21 @@ test('stopped after three steps it goes on after the third, and ends as any othe
     onEvent: (event) => event.kind === 'step' && steps.push(event.step),
   });
   expect(steps).toEqual(Array.from({ length: PLANNED - 3 }, (_, k) => k + 4));
+  const lines = readFileSync(join(out, 'metrics.jsonl'), 'utf8').trimEnd().split('\n');
+  const events = lines.map((line) => (JSON.parse(line) as { event: string }).event);
+  const [stepped, measured] = [Array<string>(PLANNED - 3).fill('step'), Array<string>(2).fill('held-out')];
+  expect(events).toEqual([
+    'run',
+    'step',
+    'step',
+    'step',
+    'privacy',
+    'run',
+    'resumed',
+    ...stepped,
+    'privacy',
+    ...measured,
+  ]);
   expect(ended.privacy).toMatchObject({ steps: PLANNED, lostSteps: 0 });
   expect(ended.privacy.epsilon).toBeGreaterThan(stopped.privacy.epsilon);
   expect(ended.rows[0]).toMatchObject({ name: 'private' });
