@@ -1,7 +1,7 @@
 // Compiles libphantomgrad_cuda.so, the kernels for NVIDIA GPUs, and puts it beside the core. Needs neither GPU nor driver.
 //
 // Usage: node scripts/build-cuda.mjs [--out build/Release]   (`npm run build -- --cuda` does this after everything else)
-import { copyFileSync, mkdirSync, renameSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, renameSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util';
 import { buildTypeScript } from './build-ts.mjs';
 import { ensureNvcc } from './nvcc.mjs';
 import { isMain, main, run } from './shell.mjs';
-import { root, setupFolder } from './stamp.mjs';
+import { digestOf, dropStamp, readStamp, root, setupFolder, writeStamp } from './stamp.mjs';
 import { buildEnvironment, generator } from './tools.mjs';
 
 const require = createRequire(import.meta.url);
@@ -18,6 +18,12 @@ const { withLock } = require('../lib/native/lock.cjs');
 
 const RELEASE = join(root, 'build', 'Release');
 export const PLUGIN = 'libphantomgrad_cuda.so';
+const INPUTS = ['csrc/cuda', 'csrc/shared', 'scripts/build-cuda.mjs', 'scripts/nvcc.mjs'];
+
+/** Whether the plugin that lies in build/Release was made from other sources than are here now. */
+export function stalePlugin() {
+  return existsSync(join(RELEASE, PLUGIN)) && readStamp('cuda')?.digest !== digestOf(INPUTS);
+}
 
 /** Builds the plugin into `out`. It links no LibTorch, so that the headers of `libtorch` are all that it needs. */
 export function buildCuda({ libtorch, out = RELEASE }) {
@@ -27,6 +33,8 @@ export function buildCuda({ libtorch, out = RELEASE }) {
 
 async function buildOnce(libtorch, out) {
   const nvcc = await ensureNvcc();
+  const digest = digestOf(INPUTS);
+  if (out === RELEASE) dropStamp('cuda');
   const env = await buildEnvironment();
   const tree = join(root, '.cmake-cuda');
   const settings = [`LIBTORCH=${libtorch}`, `CMAKE_CUDA_COMPILER=${nvcc}`, 'CMAKE_BUILD_TYPE=Release'].map(
@@ -43,6 +51,7 @@ async function buildOnce(libtorch, out) {
   const part = join(out, `${PLUGIN}.${process.pid}.part`);
   copyFileSync(join(tree, PLUGIN), part);
   renameSync(part, join(out, PLUGIN));
+  if (out === RELEASE) writeStamp('cuda', { digest });
 }
 
 if (isMain(import.meta)) {
