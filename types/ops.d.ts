@@ -3276,6 +3276,8 @@ export interface PhantomgradOps<Tensor> {
   /** `phantomgrad::affine(Tensor input, Tensor? weight=None, Tensor? bias=None, int axis=-1) -> Tensor` */
   affine(input: Tensor, weight?: Tensor | null, bias?: Tensor | null, axis?: Int): Tensor;
   affine(input: Tensor, options?: { weight?: Tensor | null; bias?: Tensor | null; axis?: Int }): Tensor;
+  /** `phantomgrad::ask_host_plugin(bool wanted) -> ()` */
+  ask_host_plugin(wanted: boolean): void;
   /** `phantomgrad::attention(Tensor query, Tensor key, Tensor value, Tensor cu_seqlens, *, int heads=1, bool causal=True, float dropout=0., int seed=0, int step=0, int site=0, Tensor? sample_keys=None) -> Tensor` */
   attention(query: Tensor, key: Tensor, value: Tensor, cu_seqlens: Tensor, options?: { heads?: Int; causal?: boolean; dropout?: number; seed?: Int; step?: Int; site?: Int; sample_keys?: Tensor | null }): Tensor;
   /** `phantomgrad::book_accumulate(int book, Tensor factors) -> ()` */
@@ -3361,6 +3363,13 @@ export interface PhantomgradOps<Tensor> {
   phantom_norm(ids: Tensor, input_gradients: Tensor, hidden: Tensor, table: Tensor, targets: Tensor, cu_seqlens: Tensor, options?: { weights?: Tensor | null; bias?: Tensor | null; input_scale?: number; scale?: number; label_smoothing?: number; padding_id?: Int; head_padding_id?: Int; candidates?: Tensor | null; mean?: boolean; lse?: Tensor | null }): [Tensor, Tensor, Tensor, Tensor, Tensor];
   /** `phantomgrad::phantom_sum(Tensor ids, Tensor input_gradients, Tensor hidden, Tensor table, Tensor targets, Tensor factors, Tensor cu_seqlens, *, Tensor? weights=None, Tensor? bias=None, float input_scale=1., float scale=1., float label_smoothing=0., int padding_id=-1, int head_padding_id=-1, Tensor? candidates=None, bool mean=False) -> Tensor` */
   phantom_sum(ids: Tensor, input_gradients: Tensor, hidden: Tensor, table: Tensor, targets: Tensor, factors: Tensor, cu_seqlens: Tensor, options?: { weights?: Tensor | null; bias?: Tensor | null; input_scale?: number; scale?: number; label_smoothing?: number; padding_id?: Int; head_padding_id?: Int; candidates?: Tensor | null; mean?: boolean }): Tensor;
+  /** `phantomgrad::plugin_forget() -> ()` */
+  plugin_forget(): void;
+  /** `phantomgrad::plugin_report() -> str[]` */
+  plugin_report(): string[];
+  /** `phantomgrad::plugin_try(str device, str? family=None) -> str[]` */
+  plugin_try(device: string, family?: string | null): string[];
+  plugin_try(device: string, options?: { family?: string | null }): string[];
   /** `phantomgrad::prefer_any_device(bool wanted) -> ()` */
   prefer_any_device(wanted: boolean): void;
   /** `phantomgrad::private_adam_(Tensor(a!) parameters, Tensor(b!) exp_avg, Tensor(c!) exp_avg_sq, Tensor(d!) sum, int noise_source, float noise_std, float grid, float divisor, float lr, float beta1, float beta2, float eps, float weight_decay, bool decoupled, int adam_step, *, Tensor? run_ends=None, Tensor? scales=None, Tensor? steps=None, float moment_floor=0.) -> int` */

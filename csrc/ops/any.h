@@ -1,7 +1,7 @@
 // The any-device twins of our CPU kernels: LibTorch's own operators on whatever device the tensors live.
 //
-// None of these files ever asks for a pointer. Each function below is the one place where a plugin with kernels of its
-// own for a device is to be asked first; what it does not have falls back to here.
+// None of these files ever asks for a pointer. Each asks first whether a plugin's kernels cover the call
+// (ops/plugin_covers.h); what they do not cover falls back to here.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -31,7 +31,7 @@ struct AnyNormalised {
 };
 AnyNormalised any_layer_norm(const at::Tensor& x, const at::Tensor& gamma, const at::Tensor& beta, double eps);
 struct AnyLayerNormGradients {
-  at::Tensor dx, d_gamma, d_beta;  // the last two float64 [samples, d]
+  at::Tensor dx, d_gamma, d_beta;  // the last two [samples, d]: float64, from the plugin the dtype of x
 };
 AnyLayerNormGradients any_layer_norm_backward(const at::Tensor& gradient, const at::Tensor& x, const at::Tensor& gamma,
                                               const at::Tensor& mean, const at::Tensor& rstd, const Segments& segments);
@@ -61,9 +61,12 @@ struct AnyAttention {
 };
 struct AnyAttended {
   at::Tensor output, variance;  // [N, heads]; undefined without value_variance
+  at::Tensor lse, plain_lse;    // [N, heads], what the plugin's backward pass goes by; undefined without it
 };
 AnyAttended any_attention(const AnyAttention& call);
-std::vector<at::Tensor> any_attention_backward(const AnyAttention& call, const at::Tensor& gradient);
+/// `attended`: what the forward pass gave.
+std::vector<at::Tensor> any_attention_backward(const AnyAttention& call, const at::Tensor& gradient,
+                                               const AnyAttended& attended);
 
 // Variance propagation (any_variance.cc), float64 within; `x` are rows [N, d], `v` [N].
 /// Sums of squares of `groups` equal parts: float64 [groups].

@@ -18,6 +18,8 @@
 
 #include "ops/any.h"
 #include "ops/device.h"
+#include "ops/plugin_covers.h"
+#include "ops/plugin_kernels.h"
 
 namespace phantomgrad {
 namespace {
@@ -121,7 +123,8 @@ void each_block(const AnyAttention& call, Body body) {
 }  // namespace
 
 AnyAttended any_attention(const AnyAttention& call) {
-  AnyAttended result{at::empty(call.query.sizes(), call.query.options()), {}};
+  if (covers_attention(call)) return plugin_attention(call);
+  AnyAttended result{at::empty(call.query.sizes(), call.query.options()), {}, {}, {}};
   if (call.value_variance.defined())
     result.variance = at::empty({call.query.size(0), call.heads}, call.query.options());
   each_block(call, [&](const AttentionBlock& block) {
@@ -132,7 +135,10 @@ AnyAttended any_attention(const AnyAttention& call) {
   return result;
 }
 
-std::vector<at::Tensor> any_attention_backward(const AnyAttention& call, const at::Tensor& gradient) {
+std::vector<at::Tensor> any_attention_backward(const AnyAttention& call, const at::Tensor& gradient,
+                                               const AnyAttended& attended) {
+  if (attended.lse.defined() && covers_attention_backward(call))
+    return plugin_attention_backward(call, gradient, attended);
   std::vector<at::Tensor> result;
   for (int i = 0; i < 3; ++i) result.push_back(at::empty(call.query.sizes(), call.query.options()));
   each_block(call, [&](const AttentionBlock& block) {

@@ -18,6 +18,8 @@
 
 #include "ops/any.h"
 #include "ops/device.h"
+#include "ops/plugin_covers.h"
+#include "ops/plugin_head.h"
 
 namespace phantomgrad {
 
@@ -28,6 +30,7 @@ void any_sample_means(at::Tensor& weights, const Segments& segments) {
 }
 
 void any_run_head(Head& head, const HeadWants& wants) {
+  if (covers_head(head, wants)) return plugin_run_head(head, wants);
   const int64_t rows = head.segments->rows(), M = head.vocabulary(), samples = head.segments->count();
   const at::TensorOptions options = head.hidden.options(), wide = options.dtype(at::kDouble);
   const at::ScalarType type = head.hidden.scalar_type();

@@ -8,6 +8,8 @@
 
 #include "ops/any.h"
 #include "ops/device.h"
+#include "ops/plugin_covers.h"
+#include "ops/plugin_kernels.h"
 
 namespace phantomgrad {
 
@@ -30,6 +32,7 @@ AnyNormalised any_layer_norm(const at::Tensor& x, const at::Tensor& gamma, const
 AnyLayerNormGradients any_layer_norm_backward(const at::Tensor& gradient, const at::Tensor& x, const at::Tensor& gamma,
                                               const at::Tensor& mean, const at::Tensor& rstd,
                                               const Segments& segments) {
+  if (covers_norm_layer(x)) return plugin_layer_norm_backward(gradient, x, gamma, mean, rstd, segments);
   const at::Tensor hat = (x - mean) * rstd, scaled = gamma * gradient;
   const auto row_mean = [&](const at::Tensor& t) {
     return at::mean(t.to(at::kDouble), {1}, /*keepdim=*/true).to(x.scalar_type());

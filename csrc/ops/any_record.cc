@@ -20,6 +20,8 @@
 #include "ops/any.h"
 #include "ops/any_uses.h"
 #include "ops/device.h"
+#include "ops/plugin_head.h"
+#include "ops/plugin_kernels.h"
 #include "ops/record.h"
 
 namespace phantomgrad {
@@ -38,6 +40,8 @@ class AnyMatrixRecord final : public Record {
     for (const UsePtr& use : uses) {
       if (use->kind() == UseKind::dense)
         dense_.push_back(static_cast<const AnyDense*>(use.get()));
+      else if (use->kind() == UseKind::residual)
+        dense_.push_back(&static_cast<const SweptHead*>(use.get())->rows());
       else
         index_.push_back(static_cast<const AnyIndex*>(use.get()));
       rows_ += static_cast<double>(use->segments().rows());
@@ -231,6 +235,7 @@ class AnyStoredRecord final : public Record {
 }  // namespace
 
 std::unique_ptr<Record> any_record(int64_t left, int64_t right, const std::vector<UsePtr>& uses) {
+  if (std::unique_ptr<Record> ours = plugin_record(uses)) return ours;
   const auto stored = [](const UsePtr& use) { return use->kind() == UseKind::stored; };
   if (std::all_of(uses.begin(), uses.end(), stored)) return std::make_unique<AnyStoredRecord>(uses);
   if (std::any_of(uses.begin(), uses.end(), stored)) return mixed_record(left, right, uses);

@@ -26,8 +26,17 @@ namespace {
 // Rows of a block of [rows, width] float64 numbers.
 int64_t rows_at_a_time(int64_t width) { return std::max<int64_t>(1, kAnyNumbers / std::max<int64_t>(1, width)); }
 
-// |x| of every row: float64 [rows] on the host. Squares of rows near the ends of the range neither vanish nor overflow.
-std::vector<double> row_norms(const at::Tensor& rows) {
+// rows times `scale` [rows, 1]; where that is 0 the row does not count, whatever it holds: 0 * NaN would be NaN.
+at::Tensor counting(const at::Tensor& rows, const at::Tensor& scale) {
+  return at::where(at::ne(scale, 0), at::mul(rows, scale), 0.0);
+}
+
+// A constant for autograd: uses are read outside of it.
+at::Tensor constant(const at::Tensor& t) { return t.detach().contiguous(); }
+
+}  // namespace
+
+std::vector<double> any_row_norms(const at::Tensor& rows) {
   std::vector<double> norms;
   const int64_t width = rows.size(1), step = rows_at_a_time(width);
   if (width == 0) return std::vector<double>(static_cast<size_t>(rows.size(0)), 0.0);
@@ -42,21 +51,11 @@ std::vector<double> row_norms(const at::Tensor& rows) {
   return norms;
 }
 
-// rows times `scale` [rows, 1]; where that is 0 the row does not count, whatever it holds: 0 * NaN would be NaN.
-at::Tensor counting(const at::Tensor& rows, const at::Tensor& scale) {
-  return at::where(at::ne(scale, 0), at::mul(rows, scale), 0.0);
-}
-
-// A constant for autograd: uses are read outside of it.
-at::Tensor constant(const at::Tensor& t) { return t.detach().contiguous(); }
-
-}  // namespace
-
 AnyDense::AnyDense(SegmentsPtr segments, at::Tensor left, at::Tensor right, std::vector<double> upstream)
     : Use(std::move(segments)), left_(constant(left)), right_(constant(right)), upstream_(std::move(upstream)) {}
 
 void AnyDense::add_row_products(double* out) const {
-  const std::vector<double> l = row_norms(left_), r = row_norms(right_);
+  const std::vector<double> l = any_row_norms(left_), r = any_row_norms(right_);
   for (int64_t b = 0; b < samples(); ++b)
     for (int64_t t = segments().first(b); t < segments().first(b + 1); ++t)
       out[b] += std::abs(upstream(b)) * l[static_cast<size_t>(t)] * r[static_cast<size_t>(t)];
@@ -88,12 +87,18 @@ void AnyDense::accumulate(const double* factors, const at::Tensor& sum) const {
 AnyIndex::AnyIndex(SegmentsPtr entries, at::Tensor ids, at::Tensor rows, at::Tensor coefficients, double scale,
                    int64_t padding_id)
     : Use(std::move(entries)),
-      ids_(ids.detach().to(rows.device()).reshape({-1}).contiguous()),
+      host_ids_(on_host(ids.detach()).reshape({-1}).contiguous()),
+      ids_(host_ids_.to(rows.device())),
       rows_(constant(rows)),
       coefficients_(coefficients.defined() ? constant(coefficients.reshape({-1})) : at::Tensor()),
       scale_(scale),
       padding_id_(padding_id),
       fan_(rows_.size(0) == 0 ? 1 : ids_.numel() / rows_.size(0)) {}
+
+const IndexPlan& AnyIndex::plan() const {
+  if (!plan_.has_value()) plan_ = make_index_plan(segments(), host_ids_, padding_id_, device());
+  return *plan_;
+}
 
 at::Tensor AnyIndex::entries(int64_t first, int64_t count) const {
   at::Tensor rows;
@@ -114,7 +119,7 @@ void AnyIndex::add_row_products(double* out) const {
   const int64_t step = rows_at_a_time(dim());
   std::vector<double> norms;
   for (int64_t first = 0; first < ids_.numel(); first += step) {
-    const std::vector<double> part = row_norms(entries(first, std::min(step, ids_.numel() - first)));
+    const std::vector<double> part = any_row_norms(entries(first, std::min(step, ids_.numel() - first)));
     norms.insert(norms.end(), part.begin(), part.end());
   }
   for (int64_t b = 0; b < samples(); ++b)
@@ -144,7 +149,7 @@ AnyStored::AnyStored(at::Tensor per_sample, int64_t token)
           {per_sample.size(0), per_sample.size(0) == 0 ? 0 : per_sample.numel() / per_sample.size(0)}))) {}
 
 void AnyStored::add_row_products(double* out) const {
-  const std::vector<double> norms = row_norms(rows_);
+  const std::vector<double> norms = any_row_norms(rows_);
   for (int64_t b = 0; b < samples(); ++b) out[b] += norms[static_cast<size_t>(b)];
 }
 

@@ -44,8 +44,10 @@ class Attention final : public Operation {
     generic_ = !has_kernels(inputs[0]);
     if (generic_) {
       check_floating("attention", inputs[0]);
-      const AnyAttended result = any_attention(any_call(inputs));
+      AnyAttended result = any_attention(any_call(inputs));
       variance_ = result.variance;
+      lse_ = result.lse;
+      plain_lse_ = result.plain_lse;
       return result.output;
     }
     const int64_t rows = segments_.rows(), width = inputs[2].size(1);
@@ -73,7 +75,8 @@ class Attention final : public Operation {
 
   void backward(const std::vector<at::Tensor>& inputs, const at::Tensor& gradient, Sink& sink) override {
     if (generic_) {
-      const std::vector<at::Tensor> gradients = any_attention_backward(any_call(inputs), gradient);
+      const std::vector<at::Tensor> gradients =
+          any_attention_backward(any_call(inputs), gradient, {{}, {}, lse_, plain_lse_});
       for (size_t i = 0; i < 3; ++i)
         if (sink.needs(i)) sink.gradient(i, gradients[i]);
       return;

@@ -14,16 +14,18 @@
 namespace phantomgrad {
 namespace {
 
-bool asked_for_generic() {
+enum class Kernels { native, generic, host_plugin };
+
+Kernels asked_for() {
   const char* kernels = std::getenv("PHANTOMGRAD_KERNELS");
-  if (kernels == nullptr || *kernels == '\0') return false;
+  if (kernels == nullptr || *kernels == '\0') return Kernels::native;
   PG_CHECK(std::strcmp(kernels, "generic") == 0 || std::strcmp(kernels, "native") == 0, "ERR_INVALID_ARGUMENT",
            "PHANTOMGRAD_KERNELS must be native or generic, got ", kernels, ".");
-  return std::strcmp(kernels, "generic") == 0;
+  return std::strcmp(kernels, "generic") == 0 ? Kernels::generic : Kernels::native;
 }
 
-std::atomic<bool>& generic() {
-  static std::atomic<bool> wanted{asked_for_generic()};
+std::atomic<Kernels>& kernels() {
+  static std::atomic<Kernels> wanted{asked_for()};
   return wanted;
 }
 
@@ -36,9 +38,19 @@ at::Tensor numbers_on(const at::Device& device, const std::vector<T>& values, at
 
 }  // namespace
 
-bool has_kernels(const at::Device& device) { return device.is_cpu() && !generic().load(std::memory_order_relaxed); }
+bool has_kernels(const at::Device& device) {
+  return device.is_cpu() && kernels().load(std::memory_order_relaxed) == Kernels::native;
+}
 
-void prefer_any_device(bool wanted) { generic() = wanted; }
+void prefer_any_device(bool wanted) { kernels() = wanted ? Kernels::generic : Kernels::native; }
+
+void ask_host_plugin(bool wanted) { kernels() = wanted ? Kernels::host_plugin : Kernels::native; }
+
+const char* plugin_namespace(const at::Device& device) {
+  const Kernels wanted = kernels().load(std::memory_order_relaxed);
+  if (device.is_cuda() && wanted != Kernels::generic) return "phantomgrad_cuda";
+  return device.is_cpu() && wanted == Kernels::host_plugin ? "phantomgrad_host" : nullptr;
+}
 
 void check_device(const char* operation, const std::vector<at::Tensor>& tensors) {
   const at::Tensor* first = nullptr;
@@ -100,6 +112,8 @@ TORCH_LIBRARY_FRAGMENT(phantomgrad, m) {
   // For tests and debugging: true computes everything with LibTorch's operators, as on a device without kernels of
   // ours.
   m.def("prefer_any_device(bool wanted) -> ()", &prefer_any_device);
+  // For tests: the same, and the plugin's kernels are asked first, on the host executor that the test has opened.
+  m.def("ask_host_plugin(bool wanted) -> ()", &ask_host_plugin);
   // GPUs that LibTorch can use: 0 where its CUDA libraries are not open, or the driver shows none.
   m.def("cuda_device_count() -> int", &cuda_device_count);
 }

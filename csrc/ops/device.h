@@ -12,13 +12,20 @@ namespace phantomgrad {
 
 /// Whether our CPU kernels take a tensor of this device. Everywhere else, and on the CPU too while
 /// prefer_any_device(true) holds, the any_*.cc twins compute with LibTorch's operators: slower, and right on any
-/// device. A plugin with kernels of its own for a device is asked in those twins first.
+/// device. A plugin with kernels of its own for a device is asked in those twins first (ops/plugin.h).
 bool has_kernels(const at::Device& device);
 inline bool has_kernels(const at::Tensor& t) { return has_kernels(t.device()); }
 
 /// Switches our CPU kernels off (and on again) for what is computed from now on, in this process. Starts as the
 /// environment variable PHANTOMGRAD_KERNELS says: `generic` is off. For debugging, and for tests of the twins.
 void prefer_any_device(bool wanted);
+
+/// For tests: true sends tensors on the CPU the way of a device whose plugin is there. The any_*.cc twins compute, and
+/// ask phantomgrad_host first: the plugin's kernels on the tests' host executor.
+void ask_host_plugin(bool wanted);
+
+/// Where a plugin's operators for this device are registered; null where none is to be asked.
+const char* plugin_namespace(const at::Device& device);
 
 /// The only doors from a tensor to a pointer: memory of another device is refused (ERR_DEVICE), never read.
 template <class T>

@@ -318,6 +318,7 @@ HeadPtr run_head(const at::Tensor& hidden, const at::Tensor& table, const at::Te
 
 at::Tensor residual_of(const Head& head, int64_t sample) {
   const int64_t rows = head.segments->length(sample), M = head.vocabulary(), first = head.segments->first(sample);
+  PG_CHECK(!head.swept, "ERR_ENGINE_STATE", "softmaxCrossEntropyHead: this head keeps no residual rows.");
   if (head.any_device) return head.residual.narrow(0, first, rows);
   if (head.residual_row[static_cast<size_t>(sample)] >= 0)
     return head.residual.narrow(0, head.residual_row[static_cast<size_t>(sample)], rows);

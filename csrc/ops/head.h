@@ -25,6 +25,7 @@ struct HeadWants {
   bool table = false;     // the table's gradient
   bool bias = false;      // the bias's gradient
   bool norms = false;     // per-sample norms of the table's gradient
+  bool rows = false;      // the residual rows themselves, which the plugin's kernels never keep
 };
 
 /// Everything below belongs to the unweighted sum of the losses; a sample's upstream gradient multiplies it later.
@@ -39,11 +40,13 @@ struct Head {
   double smoothing = 0, scale = 1;
   int64_t live_count = 0;
   bool any_device = false;  // LibTorch's operators made what follows: all rows of the residual, nothing by sample
+  bool swept = false;       // the plugin made it: no residual rows, but `squares`, and sweeps that make them again
 
   at::Tensor loss;      // [B]
   at::Tensor lse;       // [N]
   at::Tensor d_hidden;  // [N, d]
   at::Tensor d_bias;    // [B, M]
+  at::Tensor squares;   // [N] float64 squares of the residual rows' norms; where `swept`
   // Short samples keep their residual rows, long ones their gradient: whichever is smaller.
   at::Tensor residual;                             // [rows of short samples, M]
   at::Tensor gradients;                            // [long samples, M, d]

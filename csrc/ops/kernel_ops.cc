@@ -105,7 +105,7 @@ struct Tied {
                     weights.has_value() ? weights->detach() : at::Tensor(),
                     bias.has_value() ? bias->detach() : at::Tensor(),
                     {scale, label_smoothing, head_padding_id, candidates, mean},
-                    {/*residual=*/true, /*table=*/true, /*bias=*/false, norms}, segments);
+                    {/*residual=*/true, /*table=*/true, /*bias=*/false, norms, /*rows=*/true}, segments);
   }
 
   UsePtr output() const {
@@ -180,7 +180,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> softmax_residual(const at::Tensor
       run_head(hidden.detach(), table.detach(), own_integers("softmaxResidual", "targets", targets),
                weights.has_value() ? weights->detach() : at::Tensor(), bias.has_value() ? bias->detach() : at::Tensor(),
                {scale, label_smoothing, padding_id, candidates, false},
-               {/*residual=*/true, /*table=*/true, /*bias=*/false, /*norms=*/false},
+               {/*residual=*/true, /*table=*/true, /*bias=*/false, /*norms=*/false, /*rows=*/true},
                std::make_shared<const Segments>(row_count(hidden), 1));
   return {head->residual, head->hidden, head->lse};
 }

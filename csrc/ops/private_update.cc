@@ -1,5 +1,5 @@
 // The private update as operators: checks, one step of the noise source, one pass over the arena. An arena on a device
-// without kernels of ours is copied to the host and back: the same bits as on the CPU.
+// without kernels of ours is copied to the host and back. The bits are the same everywhere.
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty_like.h>
 #include <torch/library.h>
@@ -10,6 +10,8 @@
 #include "error.h"
 #include "ops/device.h"
 #include "ops/noise_source.h"
+#include "ops/plugin_covers.h"
+#include "ops/plugin_kernels.h"
 #include "reference/private_adam.h"
 
 namespace phantomgrad {
@@ -154,6 +156,12 @@ int64_t reference_update(const at::Tensor& parameters, const at::Tensor& exp_avg
                                     host_writable<double>(sum));
 }
 
+ArenaRuns runs_of(const std::optional<at::Tensor>& run_ends, const std::optional<at::Tensor>& scales,
+                  const std::optional<at::Tensor>& steps) {
+  if (!run_ends.has_value()) return {};
+  return {*run_ends, *scales, *steps};
+}
+
 // One body for the operator and its twin: checks, stream and bookkeeping are the same, the kernel differs.
 template <bool Reference>
 int64_t private_adam_(at::Tensor parameters, at::Tensor exp_avg, at::Tensor exp_avg_sq, at::Tensor sum,
@@ -166,6 +174,15 @@ int64_t private_adam_(at::Tensor parameters, at::Tensor exp_avg, at::Tensor exp_
   const AdamArguments arguments{lr, beta1, beta2, eps, weight_decay, decoupled, adam_step, moment_floor};
   check_adam(operation, parameters, exp_avg, exp_avg_sq, sum, arguments);
   const ArenaProfile profile = checked_profile(operation, sum.numel(), run_ends, scales, steps);
+  if constexpr (!Reference) {
+    if (!has_kernels(parameters) && covers_private_update(parameters)) {
+      const UsedStream used(release.noise_std > 0 ? noise_source : 0);
+      const int64_t found = plugin_private_adam(parameters, exp_avg, exp_avg_sq, sum, release,
+                                                runs_of(run_ends, scales, steps), used.get(), constants(arguments));
+      for (const at::Tensor& t : {parameters, exp_avg, exp_avg_sq, sum}) written(t);
+      return found;
+    }
+  }
   const HostCopy p(parameters), m(exp_avg), v(exp_avg_sq), total(sum);
   // After every check: a refused call consumes nothing.
   const UsedStream used(release.noise_std > 0 ? noise_source : 0);
@@ -188,6 +205,12 @@ at::Tensor privatise_(at::Tensor sum, int64_t noise_source, double noise_std, do
   const Release release = checked_release("privatise_", sum, noise_source, noise_std, grid, divisor);
   // Steps belong to an update. The scales stand in for them, because a profile has both.
   const ArenaProfile profile = checked_profile("privatise_", sum.numel(), run_ends, scales, scales);
+  if (!has_kernels(sum) && covers_private_update(sum)) {
+    const UsedStream used(release.noise_std > 0 ? noise_source : 0);
+    at::Tensor released = plugin_privatise(sum, release, runs_of(run_ends, scales, scales), used.get());
+    written(sum);
+    return released;
+  }
   const HostCopy total(sum);
   const UsedStream used(release.noise_std > 0 ? noise_source : 0);
   const at::Tensor gradient = at::empty_like(total.get());

@@ -9,6 +9,7 @@
 #include "ops/any.h"
 #include "ops/buffer.h"
 #include "ops/dispatch.h"
+#include "ops/plugin_head.h"
 #include "ops/runs.h"
 
 namespace phantomgrad {
@@ -82,6 +83,7 @@ void ResidualUse::accumulate(const double* factors, const at::Tensor& into) cons
 }
 
 UsePtr residual_use(HeadPtr head, at::Tensor upstream) {
+  if (head->swept) return std::make_unique<SweptHead>(std::move(head), upstream);
   if (head->any_device) return any_dense_use(head->segments, head->residual, head->hidden, host_doubles(upstream));
   return std::make_unique<ResidualUse>(std::move(head), std::move(upstream));
 }

@@ -4,6 +4,8 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/mul.h>
 
+#include <algorithm>
+
 #include "error.h"
 #include "ops/device.h"
 
@@ -41,6 +43,14 @@ Segments::Segments(const at::Tensor& cu_seqlens, int64_t token) : token_(token) 
 
 Segments::Segments(int64_t samples, int64_t rows_each, int64_t token)
     : Segments(equal_shares(samples, rows_each), token) {}
+
+at::Tensor Segments::cu_seqlens_on(const at::Device& device) const { return cu_seqlens_.to(device); }
+
+int64_t Segments::longest() const {
+  int64_t most = 0;
+  for (int64_t b = 0; b < count_; ++b) most = std::max(most, length(b));
+  return most;
+}
 
 int64_t scope_rows() { return current() == nullptr ? -1 : current()->rows(); }
 

@@ -27,6 +27,10 @@ class Segments {
   /// Which batch the caller opened the scope for; 0: none in particular.
   int64_t token() const { return token_; }
   const at::Tensor& cu_seqlens() const { return cu_seqlens_; }
+  /// The same on `device`: itself, or a copy.
+  at::Tensor cu_seqlens_on(const at::Device& device) const;
+  /// Rows of the longest sample.
+  int64_t longest() const;
 
  private:
   at::Tensor cu_seqlens_;

@@ -198,9 +198,16 @@ export const mutations = [
   {
     name: 'a GPU leaves roundings of Gram matrices out of the certificate',
     file: 'csrc/cuda/dense_norm.h',
-    from: 'norm2 + rounding<T>(pairs) * products * products',
+    from: 'norm2 + wrong * products * products',
     to: 'norm2',
     tests: CUDA,
+  },
+  {
+    name: 'kernels of a GPU are believed without a trial',
+    file: 'csrc/ops/plugin.cc',
+    from: 'verdict.trouble = try_family(family, device);',
+    to: 'verdict.trouble.clear();',
+    tests: ['test/csrc/ops/plugin_trials.test.ts'],
   },
   {
     name: 'a GPU never forms a sample in float64',

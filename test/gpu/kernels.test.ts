@@ -1,5 +1,6 @@
 // The CUDA kernels' laws on a GPU, and their bits beside those of the host executor. Also run by scripts/gpu.sh without Jest.
 
+import { torch } from '../../lib/tensor';
 import { gpuKit, gpuMissing, hostKit } from '../csrc/cuda/kit';
 import { LAWS } from '../csrc/cuda/laws';
 
@@ -11,6 +12,11 @@ if (missing === null) {
     describe(`${name} on the host executor`, () => laws(host));
     describe(`${name} on a GPU`, () => laws(gpu));
   }
+
+  test('every family of kernels agrees with the operators of LibTorch on this GPU, so that models use it', () => {
+    const lines = torch.ops.phantomgrad.plugin_try('cuda:0');
+    expect(lines.filter((line) => !line.endsWith('cuda:0 in use'))).toEqual([]);
+  });
 
   test('every result on the GPU has the bits of the host executor', () => {
     const plain = (trace: Map<string, string[]>): Map<string, string[]> =>
