@@ -51,6 +51,22 @@ export function describeCuda({ driver, problem, plugin }: CudaLibraries): string
   return `driver ${String(driver)}, CUDA libraries of LibTorch open, ${kernels}`;
 }
 
+/** How the kernels of this package stand on a GPU, from the lines of `plugin_report`: not well where one was switched off. */
+export function describeKernels(lines: readonly string[]): Finding {
+  const plain = lines.map((line) => line.replace(/: \d+ calls/, ''));
+  return { name: 'GPU kernels', ok: !lines.some((line) => line.includes(' OFF: ')), text: plain.join('\n') };
+}
+
+// Runs every family on small shapes, as a first use would.
+function tryKernels(core: object): Finding {
+  const door = core as { operator: (name: string) => (...args: unknown[]) => unknown };
+  try {
+    return describeKernels(door.operator('phantomgrad::plugin_try')('cuda:0') as string[]);
+  } catch (error) {
+    return { name: 'GPU kernels', ok: false, text: (error as Error).message };
+  }
+}
+
 /** Examines this machine: platform, native files, LibTorch, and whether all of it opens together. */
 export function diagnose(): Diagnosis {
   const machine = thisMachine();
@@ -75,17 +91,21 @@ export function diagnose(): Diagnosis {
     libtorch,
   ];
   let gpu = 'not looked for: nothing was opened';
+  const kernels: Finding[] = [];
   if (files.ok && libtorch.ok) {
     findings.push(
       attempt('load', () => {
         const started = performance.now();
-        const { cuda } = openNative();
+        const { cuda, exports: core } = openNative();
         gpu = describeCuda(cuda);
-        return `opened in ${(performance.now() - started).toFixed(0)} ms`;
+        const text = `opened in ${(performance.now() - started).toFixed(0)} ms`;
+        if (cuda.problem === null && cuda.plugin !== null) kernels.push(tryKernels(core));
+        return text;
       }),
     );
     // A machine without a GPU is complete: this line informs.
     findings.push({ name: 'GPU', ok: true, text: gpu });
+    findings.push(...kernels);
   }
   return { ok: findings.every(({ ok }) => ok), findings, trace };
 }

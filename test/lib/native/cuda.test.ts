@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 import { cudaLibraries, libtorchFolder, searchLibtorch } from '../../../lib/native';
 import { CUDA_PEAK_BYTES, CUDA_WHEELS } from '../../../lib/native/cuda-wheels';
-import { describeCuda } from '../../../lib/native/doctor';
+import { describeCuda, describeKernels } from '../../../lib/native/doctor';
 import { downloadLibtorch } from '../../../lib/native/setup';
 import { CPU_WHEELS } from '../../../lib/native/wheels';
 import { emptyEnvironment, fakeLibtorch, temporaryFolder } from './places';
@@ -99,6 +99,15 @@ describe('what stands between a process and a GPU', () => {
     const plugin = join(core, '..', 'libphantomgrad_cuda.so');
     put(...libraries(), plugin);
     expect(cudaLibraries(root, core, driver)).toMatchObject({ libraries: [...libraries(), plugin], plugin });
+  });
+});
+
+test('a family of kernels that was switched off is a finding', () => {
+  const [used, off] = ['norm layers: 0 calls; cuda:0 in use', 'attention: 0 calls; cuda:0 OFF: Float: outputs differ'];
+  expect(describeKernels([used])).toEqual({ name: 'GPU kernels', ok: true, text: 'norm layers; cuda:0 in use' });
+  expect(describeKernels([used, off])).toMatchObject({
+    ok: false,
+    text: expect.stringContaining('attention; cuda:0 OFF'),
   });
 });
 
