@@ -11,7 +11,6 @@ import {
   Initializer,
   LayerNorm,
   Module,
-  NO_NOISE,
   type NoiseStep,
   type NoiseVariance,
   ReAttention,
@@ -24,7 +23,8 @@ import {
   withSegments,
 } from '../nn';
 import { drop } from '../nn/noisy';
-import { beside, noGrad, type Tensor, tidy, torch } from '../tensor';
+import { beside, type Tensor, tidy, torch } from '../tensor';
+import { inUse } from './in-use';
 
 export interface CharTransformerConfig {
   /** Characters are 1..characters; 0 is padding and never predicted. */
@@ -75,7 +75,7 @@ export class CharTransformer extends Module implements AcceptsEffectiveError {
   readonly inputDropout: Dropout;
   readonly blocks: readonly TransformerBlock[];
   readonly lastNorm: LayerNorm;
-  readonly #reAttention: ReAttention | null;
+  readonly #reAttention: ReAttention;
 
   constructor(options: CharTransformerOptions) {
     super();
@@ -94,41 +94,36 @@ export class CharTransformer extends Module implements AcceptsEffectiveError {
     const block = { dim, heads, dropout, norm: 'pre', activation: 'gelu', init } as const;
     this.blocks = Array.from({ length: blocks }, () => new TransformerBlock(block));
     this.lastNorm = new LayerNorm(dim);
-    this.#reAttention = reAttention === false ? null : new ReAttention(reAttention, characters + 1);
+    this.#reAttention = new ReAttention(reAttention, characters + 1);
   }
 
   get usesEffectiveError(): boolean {
-    return this.config.reAttention !== false && this.config.reAttention.correction !== 'off';
+    return this.#reAttention.corrects;
   }
 
   get tracksNoise(): boolean {
-    return this.config.reAttention !== false && this.config.reAttention.error === 'tracked';
+    return this.#reAttention.tracks;
   }
 
   setEffectiveError(error: EffectiveError | null): void {
-    if (this.#reAttention === null && error !== null) {
-      raise('ERR_INVALID_ARGUMENT', 'setEffectiveError: this model was made without reAttention.');
-    }
-    this.#reAttention?.accept(error);
+    this.#reAttention.accept(error);
   }
 
   addNoise(step: NoiseStep): void {
-    this.#reAttention?.addNoise(step);
+    this.#reAttention.addNoise(step);
   }
 
   get noiseVariance(): NoiseVariance | null {
-    return this.#reAttention?.variance ?? null;
+    return this.#reAttention.variance;
   }
 
   set noiseVariance(variance: NoiseVariance | null) {
-    if (this.#reAttention !== null) this.#reAttention.variance = variance;
-    else if (variance !== null)
-      raise('ERR_INVALID_ARGUMENT', 'noiseVariance: this model was made without reAttention.');
+    this.#reAttention.variance = variance;
   }
 
   override dispose(): void {
     super.dispose();
-    this.#reAttention?.dispose();
+    this.#reAttention.dispose();
   }
 
   packing(): { maxLength: number; targets: 'all'; bytesPerRow: number } {
@@ -152,29 +147,18 @@ export class CharTransformer extends Module implements AcceptsEffectiveError {
     if (context.length === 0)
       raise('ERR_INVALID_ARGUMENT', 'scores: a language model needs at least one character to go on from.');
     const rows = historyRows([context.subarray(-this.config.maxLength)]);
-    const training = this.training;
-    this.eval();
-    try {
-      using segments = Segments.of(rows);
-      return noGrad(() =>
-        withSegments(segments, () =>
-          tidy(() => {
-            const last = this.#hidden(rows).narrow(0, rows.rows - 1, 1);
-            return torch.ops.phantomgrad.linear(last, this.characters.weight, null).toTypedArray() as Float32Array;
-          }),
-        ),
-      );
-    } finally {
-      this.train(training);
-    }
+    return inUse(this, rows, () => {
+      const last = this.#hidden(rows).narrow(0, rows.rows - 1, 1);
+      return torch.ops.phantomgrad.linear(last, this.characters.weight, null).toTypedArray() as Float32Array;
+    });
   }
 
   #hidden(rows: SequenceRows): Tensor {
     const ids = beside(this.characters.weight, rows.ids, [rows.rows]);
     const positions = beside(ids, fromZero(rows), [rows.rows]);
     const embedded = this.characters.forward(ids).add(this.positions.forward(positions));
-    const variance = this.#reAttention?.embedded(ids, this.characters.scale) ?? null;
-    const noise = this.#reAttention?.noise ?? NO_NOISE;
+    const variance = this.#reAttention.embedded(ids, this.characters.scale);
+    const { noise } = this.#reAttention;
     const start = drop(this.inputDropout, { mean: embedded, variance });
     const last = this.blocks.length - 1;
     const through = this.blocks.reduce((x, block, k) => block.forwardNoisy(x, noise, { propagate: k < last }), start);

@@ -15,7 +15,8 @@ import {
   SoftmaxHead,
   withSegments,
 } from '../nn';
-import { beside, fromTypedArray, keep, noGrad, type Tensor, tidy, torch } from '../tensor';
+import { beside, fromTypedArray, keep, type Tensor, tidy, torch } from '../tensor';
+import { inUse } from './in-use';
 import { logPrior } from './log-prior';
 import type { Scorer } from './scorer';
 
@@ -143,23 +144,12 @@ export abstract class SequentialModel extends Module implements Scorer, AcceptsF
   /** Logits of the item after each history, `[histories, items + 1]`; an empty history is scored as all zeros. */
   scoresBatch(histories: readonly Int32Array[]): Float32Array {
     const rows = historyRows(histories, { maxLength: this.config.maxLength });
-    const training = this.training;
-    this.eval();
-    try {
-      using segments = Segments.of(rows);
-      return noGrad(() =>
-        withSegments(segments, () =>
-          tidy(() => {
-            const all = this.hidden(rows);
-            const last = lastRows(rows, all);
-            const logits = torch.ops.phantomgrad.linear(all.indexSelect(0, last.rows), this.#table, this.#biasOn(all));
-            return spread(logits.toTypedArray() as Float32Array, last.offsets, this.itemCount + 1);
-          }),
-        ),
-      );
-    } finally {
-      this.train(training);
-    }
+    return inUse(this, rows, () => {
+      const all = this.hidden(rows);
+      const last = lastRows(rows, all);
+      const logits = torch.ops.phantomgrad.linear(all.indexSelect(0, last.rows), this.#table, this.#biasOn(all));
+      return spread(logits.toTypedArray() as Float32Array, last.offsets, this.itemCount + 1);
+    });
   }
 
   /** `[rows, dim]`: what the model makes of each position and those before it. Runs in the segments of `rows`. */

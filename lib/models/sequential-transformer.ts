@@ -10,7 +10,6 @@ import {
   type EffectiveError,
   Embedding,
   Initializer,
-  NO_NOISE,
   type Noisy,
   type NoiseStep,
   type NoiseVariance,
@@ -18,13 +17,11 @@ import {
   type ReAttentionConfig,
   type ReAttentionOptions,
   resolveReAttention,
-  Segments,
   TransformerBlock,
-  type WeightNoise,
-  withSegments,
 } from '../nn';
 import { drop } from '../nn/noisy';
-import { beside, noGrad, type Tensor, tidy } from '../tensor';
+import { beside, type Tensor } from '../tensor';
+import { inUse } from './in-use';
 import { SequentialModel, type SequentialModelConfig } from './sequential-model';
 
 /** Everything that makes the model, as it stands in config.json. */
@@ -70,7 +67,7 @@ export class SequentialTransformer extends SequentialModel implements AcceptsEff
   readonly positions: Embedding;
   readonly inputDropout: Dropout;
   readonly blocks: readonly TransformerBlock[];
-  readonly #reAttention: ReAttention | null;
+  readonly #reAttention: ReAttention;
 
   constructor(options: SequentialTransformerOptions) {
     check.onlyKnown('SequentialTransformer', options, ['items', ...Object.keys(DEFAULTS)]);
@@ -89,41 +86,36 @@ export class SequentialTransformer extends SequentialModel implements AcceptsEff
     this.positions = new Embedding(maxLength, dim, { init });
     this.inputDropout = new Dropout(dropout, { init });
     this.blocks = Array.from({ length: blocks }, () => new TransformerBlock({ dim, heads, dropout, init }));
-    this.#reAttention = reAttention === false ? null : new ReAttention(reAttention, items + 1);
+    this.#reAttention = new ReAttention(reAttention, items + 1);
   }
 
   override get usesEffectiveError(): boolean {
-    return this.config.reAttention !== false && this.config.reAttention.correction !== 'off';
+    return this.#reAttention.corrects;
   }
 
   get tracksNoise(): boolean {
-    return this.config.reAttention !== false && this.config.reAttention.error === 'tracked';
+    return this.#reAttention.tracks;
   }
 
   setEffectiveError(error: EffectiveError | null): void {
-    if (this.#reAttention === null && error !== null) {
-      raise('ERR_INVALID_ARGUMENT', 'setEffectiveError: this model was made without reAttention.');
-    }
-    this.#reAttention?.accept(error);
+    this.#reAttention.accept(error);
   }
 
   addNoise(step: NoiseStep): void {
-    this.#reAttention?.addNoise(step);
+    this.#reAttention.addNoise(step);
   }
 
   override get noiseVariance(): NoiseVariance | null {
-    return this.#reAttention?.variance ?? null;
+    return this.#reAttention.variance;
   }
 
   override set noiseVariance(variance: NoiseVariance | null) {
-    if (this.#reAttention !== null) this.#reAttention.variance = variance;
-    else if (variance !== null)
-      raise('ERR_INVALID_ARGUMENT', 'noiseVariance: this model was made without reAttention.');
+    this.#reAttention.variance = variance;
   }
 
   override dispose(): void {
     super.dispose();
-    this.#reAttention?.dispose();
+    this.#reAttention.dispose();
   }
 
   protected override activationsPerRow(): number {
@@ -139,44 +131,31 @@ export class SequentialTransformer extends SequentialModel implements AcceptsEff
   attentionMaps(history: Int32Array): number[][][][] {
     if (history.length === 0) raise('ERR_INVALID_ARGUMENT', 'attentionMaps: the history must name at least one item.');
     const rows = historyRows([history], { maxLength: this.config.maxLength });
-    const training = this.training;
-    this.eval();
-    try {
-      using segments = Segments.of(rows);
-      return noGrad(() =>
-        withSegments(segments, () =>
-          tidy(() => {
-            let x = this.#embedded(rows);
-            return this.blocks.map((block) => {
-              const weights = attentionWeights(block.attention, x, this.#noise);
-              x = block.forwardNoisy(x, this.#noise);
-              return weights;
-            });
-          }),
-        ),
-      );
-    } finally {
-      this.train(training);
-    }
+    const { noise } = this.#reAttention;
+    return inUse(this, rows, () => {
+      let x = this.#embedded(rows);
+      return this.blocks.map((block) => {
+        const weights = attentionWeights(block.attention, x, noise);
+        x = block.forwardNoisy(x, noise);
+        return weights;
+      });
+    });
   }
 
   protected override hidden(rows: SequenceRows): Tensor {
+    const { noise } = this.#reAttention;
     const last = this.blocks.length - 1;
     return this.blocks.reduce(
-      (x, block, k) => block.forwardNoisy(x, this.#noise, { propagate: k < last }),
+      (x, block, k) => block.forwardNoisy(x, noise, { propagate: k < last }),
       this.#embedded(rows),
     ).mean;
-  }
-
-  get #noise(): WeightNoise {
-    return this.#reAttention?.noise ?? NO_NOISE;
   }
 
   #embedded(rows: SequenceRows): Noisy {
     const ids = beside(this.items.weight, rows.ids, [rows.rows]);
     const positions = beside(ids, rows.positions, [rows.rows]);
     const embedded = this.items.forward(ids).add(this.positions.forward(positions));
-    const variance = this.#reAttention?.embedded(ids, this.items.scale) ?? null;
+    const variance = this.#reAttention.embedded(ids, this.items.scale);
     return drop(this.inputDropout, { mean: embedded, variance });
   }
 }

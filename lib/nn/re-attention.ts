@@ -1,10 +1,11 @@
 // Re-Attention as a property of a model: its options, and what it has been told of the noise (Ding et al. 2024, section 4).
 
 import * as check from '../check';
+import { raise } from '../errors';
 import { fromTypedArray, keep, type Tensor, tidy } from '../tensor';
 import type { EffectiveError, NoiseStep } from './effective-error';
 import { addedNoise, effectiveVariance, type ErrorModel, type NoiseVariance } from './noise-variance';
-import { type Correction, embeddingVariance, type WeightNoise } from './noisy';
+import { type Correction, embeddingVariance, NO_NOISE, type WeightNoise } from './noisy';
 import type { ParameterType } from './initializer';
 
 export interface ReAttentionOptions {
@@ -60,31 +61,48 @@ export function resolveReAttention(options: ReAttentionOptions | boolean): ReAtt
   return Object.freeze({ correction, maxPenalty, error, errorScale, errorExponent, curvature });
 }
 
-/** What one model knows of the noise in its parameters. Without an error, or with one of zero, nothing is corrected. */
+/**
+ * What one model knows of the noise in its parameters. Without an error, with one of zero, or for a model that was made without
+ * Re-Attention (`config` is false), nothing is corrected.
+ */
 export class ReAttention {
   #frequencies: Float64Array | null = null;
   #variance: NoiseVariance | null = null;
   #rows: Tensor | null = null;
 
   constructor(
-    readonly config: ReAttentionConfig & ErrorModel,
+    readonly config: (ReAttentionConfig & ErrorModel) | false,
     /** Rows of the item table, with that of padding. */
     readonly rowCount: number,
     private readonly dtype: ParameterType = 'float32',
   ) {}
 
-  /** Takes over what an engine knows. A tracked error goes on where it stood. @throws ERR_INVALID_ARGUMENT */
+  /** Whether attention is corrected once an error is known. */
+  get corrects(): boolean {
+    return this.config !== false && this.config.correction !== 'off';
+  }
+
+  /** Whether the error is that of the noise that was really added. */
+  get tracks(): boolean {
+    return this.config !== false && this.config.error === 'tracked';
+  }
+
+  /** Takes over what an engine knows. A tracked error goes on where it stood. @throws ERR_INVALID_ARGUMENT, also without Re-Attention */
   accept(error: EffectiveError | null): void {
+    if (this.config === false) {
+      if (error !== null) raise('ERR_INVALID_ARGUMENT', 'setEffectiveError: this model was made without reAttention.');
+      return;
+    }
     const none = error === null || error.noiseMultiplier === 0;
     const variance = none ? null : effectiveVariance(error, this.rowCount, this.config);
     this.#frequencies = error?.frequencies.probability ?? null;
-    if (this.config.error === 'tracked' && !none) this.variance = this.#variance ?? variance;
+    if (this.tracks && !none) this.variance = this.#variance ?? variance;
     else this.variance = variance;
   }
 
   /** One more private update. Only a `tracked` error moves. */
   addNoise(step: NoiseStep): void {
-    if (this.config.error !== 'tracked' || this.#variance === null) return;
+    if (this.config === false || !this.tracks || this.#variance === null) return;
     this.variance = addedNoise(this.#variance, this.#frequencies, step, this.config);
   }
 
@@ -94,6 +112,9 @@ export class ReAttention {
   }
 
   set variance(variance: NoiseVariance | null) {
+    if (this.config === false && variance !== null) {
+      raise('ERR_INVALID_ARGUMENT', 'noiseVariance: this model was made without reAttention.');
+    }
     this.dispose();
     this.#variance = variance;
     if (variance === null) return;
@@ -103,13 +124,14 @@ export class ReAttention {
   }
 
   get noise(): WeightNoise {
+    if (this.config === false) return NO_NOISE;
     const { correction, maxPenalty } = this.config;
     return { weight: this.#variance?.weight ?? 0, correction, maxPenalty };
   }
 
   /** `[N]` variance of embedded ids on top of weights that were added to them (positions); null where nothing is corrected. */
   embedded(ids: Tensor, scale: number): Tensor | null {
-    if (this.#rows === null || this.config.correction === 'off') return null;
+    if (this.#rows === null || !this.corrects) return null;
     return embeddingVariance(this.#rows.to({ device: ids.device }), ids, scale).add(this.noise.weight);
   }
 
