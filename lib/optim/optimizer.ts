@@ -2,8 +2,9 @@
 
 import * as check from '../check';
 import { raise } from '../errors';
-import { keep, noGrad, Tensor, tidy, torch, zeros } from '../tensor';
+import { keep, noGrad, Tensor, tidy, zeros } from '../tensor';
 import type { PrivateArena, PrivateRelease } from './release';
+import { WeightAverage } from './weight-average';
 
 /** The one group of parameters that share their settings; `lr` may be set before every step. */
 export interface ParamGroup {
@@ -57,10 +58,8 @@ export abstract class Optimizer<Name extends string = string> {
   #moments = new Map<Name, Tensor>();
   #layout: Layout | null = null;
   #steps = 0;
-  #average: Tensor | null = null;
   #arenaOrder: readonly Tensor[];
-  /** d of the average of weights; null where none is kept. */
-  readonly averageDecay: number | null;
+  readonly #average: WeightAverage | null;
 
   /** @throws ERR_INVALID_ARGUMENT for no parameters, one given twice, mixed types, a negative rate, or a decay outside [0, 1) */
   protected constructor(
@@ -74,7 +73,7 @@ export abstract class Optimizer<Name extends string = string> {
     if (averageDecay !== undefined) {
       check.share(operation, { averageDecay });
     }
-    this.averageDecay = averageDecay ?? null;
+    this.#average = averageDecay === undefined ? null : new WeightAverage(averageDecay);
     let rate = checkedRate(operation, lr);
     const group = {
       parameters: this.parameters,
@@ -95,6 +94,11 @@ export abstract class Optimizer<Name extends string = string> {
 
   set lr(value: number) {
     this.paramGroups[0].lr = value;
+  }
+
+  /** d of the average of weights; null where none is kept. */
+  get averageDecay(): number | null {
+    return this.#average?.decay ?? null;
   }
 
   /** Steps taken so far. */
@@ -127,7 +131,7 @@ export abstract class Optimizer<Name extends string = string> {
             this.#moment(name).narrow(0, start, parameter.numel).view(parameter.shape);
           this.update(parameter, parameter.grad, slice, step);
         }
-        this.#takeIntoAverage(this.parameters, step);
+        this.#average?.take(this.parameters, step === 1);
         this.#steps = step;
       });
     });
@@ -152,7 +156,7 @@ export abstract class Optimizer<Name extends string = string> {
         this.#allocate('arena', parameters.numel, parameters);
         const step = this.#steps + 1;
         const notFinite = this.updatePrivately(arena, release, (name) => this.#moment(name), step);
-        this.#takeIntoAverage([parameters], step);
+        this.#average?.take([parameters], step === 1);
         this.#steps = step;
         return notFinite;
       }),
@@ -161,6 +165,7 @@ export abstract class Optimizer<Name extends string = string> {
 
   /** What a checkpoint needs to continue this optimizer. */
   stateDict(): OptimizerState {
+    const average = this.#average?.flat ?? null;
     return {
       kind: this.kind,
       steps: this.#steps,
@@ -168,7 +173,7 @@ export abstract class Optimizer<Name extends string = string> {
       layout: this.#layout,
       tensors: {
         ...Object.fromEntries(this.#moments),
-        ...(this.#average === null ? {} : { [AVERAGE]: this.#average }),
+        ...(average === null ? {} : { [AVERAGE]: average }),
       },
     };
   }
@@ -181,25 +186,23 @@ export abstract class Optimizer<Name extends string = string> {
   loadStateDict(state: OptimizerState): void {
     if (state.kind !== this.kind) refuse(this.kind, `the state is of ${state.kind}`);
     check.integer('loadStateDict', { steps: state.steps });
-    const moments = new Map<Name, Tensor>();
-    if (state.layout !== null) {
-      for (const name of this.momentNames) {
-        const tensor = state.tensors[name] ?? refuse(this.kind, `the state lacks ${name}`);
-        moments.set(name, tensor);
-      }
-      if (this.averageDecay !== null && state.tensors[AVERAGE] === undefined) {
-        refuse(this.kind, 'the state lacks the average of the weights');
-      }
+    const begun = state.layout !== null;
+    const missing = begun ? this.momentNames.find((name) => state.tensors[name] === undefined) : undefined;
+    if (missing !== undefined) refuse(this.kind, `the state lacks ${missing}`);
+    if (begun && this.#average !== null && state.tensors[AVERAGE] === undefined) {
+      refuse(this.kind, 'the state lacks the average of the weights');
     }
-    const average = this.averageDecay === null ? undefined : state.tensors[AVERAGE];
     this.lr = state.lr;
+    // Before anything is freed: the state may be this optimizer's own.
+    const copies = noGrad(() =>
+      Object.entries(state.tensors).map(([name, tensor]) => [name, keep(tensor.clone())] as const),
+    );
     this.#forget();
-    for (const [name, tensor] of moments)
-      this.#moments.set(
-        name,
-        noGrad(() => keep(tensor.clone())),
-      );
-    this.#average = average === undefined ? null : noGrad(() => keep(average.clone()));
+    for (const [name, copy] of copies) {
+      if (name === AVERAGE && this.#average !== null) this.#average.load(copy);
+      else if (begun && this.momentNames.includes(name as Name)) this.#moments.set(name as Name, copy);
+      else copy.dispose();
+    }
     this.#layout = state.layout;
     this.#steps = state.steps;
   }
@@ -212,30 +215,10 @@ export abstract class Optimizer<Name extends string = string> {
    * @example const { hit } = optimizer.withAverage(() => evaluate(model, test))
    */
   withAverage<T>(evaluate: () => T): T {
-    const average = this.#average;
-    if (average === null) {
-      return raise(
-        'ERR_ENGINE_STATE',
-        `withAverage: ${this.averageDecay === null ? 'give the optimizer an averageDecay' : 'no step has been taken yet'}.`,
-      );
+    if (this.#average === null) {
+      return raise('ERR_ENGINE_STATE', 'withAverage: give the optimizer an averageDecay.');
     }
-    const order = this.#layout === 'arena' ? this.#arenaOrder : this.parameters;
-    const weights = noGrad(() => order.map((parameter) => keep(parameter.detach().clone())));
-    try {
-      let at = 0;
-      noGrad(() => {
-        tidy(() => {
-          for (const parameter of order) {
-            parameter.copy_(average.narrow(0, at, parameter.numel).view(parameter.shape));
-            at += parameter.numel;
-          }
-        });
-      });
-      return evaluate();
-    } finally {
-      noGrad(() => order.forEach((parameter, k) => parameter.copy_(weights[k] as Tensor)));
-      weights.forEach((tensor) => tensor.dispose());
-    }
+    return this.#average.during(this.#layout === 'arena' ? this.#arenaOrder : this.parameters, evaluate);
   }
 
   /** @internal In which order an engine's arena holds the parameters. */
@@ -246,22 +229,6 @@ export abstract class Optimizer<Name extends string = string> {
   /** For {@link settings}: nothing where no average is kept, so that such runs are described as they always were. */
   protected get averageSettings(): { averageDecay?: number } {
     return this.averageDecay === null ? {} : { averageDecay: this.averageDecay };
-  }
-
-  /** Takes the weights after `step` into the average. @param weights  Whose elements, end to end, are those of the average. */
-  #takeIntoAverage(weights: readonly Tensor[], step: number): void {
-    if (this.averageDecay === null) return;
-    const flat = weights.map((tensor) => tensor.detach().reshape([-1]));
-    if (step === 1 || this.#average === null) {
-      this.#average?.dispose();
-      this.#average = keep(torch.ops.aten.cat(flat));
-      return;
-    }
-    let at = 0;
-    for (const part of flat) {
-      this.#average.narrow(0, at, part.numel).lerp_(part.to({ device: this.#average.device }), 1 - this.averageDecay);
-      at += part.numel;
-    }
   }
 
   /** Frees the moments. The optimizer starts afresh if it is used again. */
@@ -315,8 +282,7 @@ export abstract class Optimizer<Name extends string = string> {
   #forget(): void {
     for (const tensor of this.#moments.values()) tensor.dispose();
     this.#moments.clear();
-    this.#average?.dispose();
-    this.#average = null;
+    this.#average?.load(null);
     this.#layout = null;
   }
 }

@@ -115,3 +115,19 @@ test('a decay outside [0, 1), and an average that nobody keeps, are refused', ()
     }
   });
 });
+
+test.each(makers)('%s: loading the state that it has changes nothing', (_, make) => {
+  tidy(() => {
+    const p = parameters();
+    const [optimizer, twin] = [make(p, DECAY), parameters()];
+    const other = make(twin, DECAY);
+    for (let at = 0; at < 3; at++) {
+      step(optimizer, p, at);
+      step(other, twin, at);
+      optimizer.loadStateDict(optimizer.stateDict());
+    }
+    expect(read(p)).toEqual(read(twin));
+    expect(optimizer.withAverage(() => read(p))).toEqual(other.withAverage(() => read(twin)));
+    [optimizer, other].forEach((one) => one.dispose());
+  });
+});
