@@ -90,13 +90,24 @@ export function readAdapterConfig(raw: Json, file: string): (layer: string, rank
     if (!nothing && !SILENT.test(field) && value !== HARMLESS[field])
       config.refuse(`${field} = ${JSON.stringify(value)} is not known here, and would change what the adapter does`);
   }
-  const alphas = config.object('alpha_pattern')?.raw ?? {};
+  const alphas = patterns(config.object('alpha_pattern'));
   const usual = config.number('lora_alpha', 8);
   const rooted = config.boolean('use_rslora', false);
   return (layer, rank) => {
     // As in peft: a pattern is the end of a name, from one of its parts on.
-    const key = Object.keys(alphas).find((pattern) => new RegExp(`(^|.*\\.)(${pattern})$`).test(layer));
-    const alpha = key === undefined ? usual : (alphas[key] as number);
+    const [, alpha] = alphas.find(([pattern]) => pattern.test(layer)) ?? [null, usual];
     return { rank, alpha: rooted ? alpha * Math.sqrt(rank) : alpha };
   };
+}
+
+/** Numbers by what names of layers end with. */
+function patterns(config: ConfigReader | null): [pattern: RegExp, value: number][] {
+  return Object.keys(config?.raw ?? {}).map((pattern) => {
+    const value = config!.number(pattern);
+    try {
+      return [new RegExp(`(^|.*\\.)(${pattern})$`), value];
+    } catch {
+      return config!.refuse(`${JSON.stringify(pattern)} is no pattern of names`);
+    }
+  });
 }

@@ -4,6 +4,10 @@ import { raise } from '../../errors';
 
 export type Json = Readonly<Record<string, unknown>>;
 
+// Layers are made one by one: a slip in this number would fill the memory with them before any tensor is asked for.
+const LAYERS = /(^|_)layers?$/;
+const MOST_LAYERS = 10_000;
+
 /** Reads the fields of a configuration. Every error names the file and the field. */
 export class ConfigReader {
   /** @param file  For messages. */
@@ -20,8 +24,13 @@ export class ConfigReader {
   /** A whole number of at least `least`. Without a default the field must be there. */
   integer(name: string, fallback?: number, least = 1): number {
     const value = this.#value(name, fallback);
-    if (Number.isSafeInteger(value) && (value as number) >= least) return value as number;
-    return this.#wrong(name, `a whole number of at least ${least}`, value);
+    const most = LAYERS.test(name) ? MOST_LAYERS : Infinity;
+    if (Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most) return value as number;
+    return this.#wrong(
+      name,
+      `a whole number of at least ${least}${most === Infinity ? '' : `, at most ${most}`}`,
+      value,
+    );
   }
 
   /** A whole number, or null where the field is null or absent. */

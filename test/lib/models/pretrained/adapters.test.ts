@@ -89,7 +89,14 @@ test('an adapter of another model, of another kind, or with an option that is no
     await writeFile(file, JSON.stringify({ ...config, ...fields }));
     return own;
   };
-  for (const fields of [{ peft_type: 'IA3' }, { use_dora: true }, { bias: 'all' }, { layer_replication: [[0, 1]] }]) {
+  for (const fields of [
+    { peft_type: 'IA3' },
+    { use_dora: true },
+    { bias: 'all' },
+    { layer_replication: [[0, 1]] },
+    { alpha_pattern: { '(': 2 } },
+    { alpha_pattern: { c_fc: 'x' } },
+  ]) {
     const own = await changed(fields);
     expect(await thrown(() => model.loadAdapter(own))).toMatchObject({ code: 'ERR_MODEL_CONFIG' });
     await rm(own, { recursive: true });

@@ -57,6 +57,7 @@ test.each<[string, Record<string, unknown>, string[]]>([
     { activation_function: 'mish' },
     ['activation_function must be one of', 'gelu_new', '"mish"'],
   ],
+  ['more layers than any memory holds', { n_layer: 1e9 }, ['n_layer must be a whole number', 'at most 10000']],
   ['dropout of everything', { attn_pdrop: 1 }, ['attn_pdrop must be at least 0 and below 1']],
 ])('config.json: %s', async (_what, fields, parts) => {
   await expect(lm(await changed('gpt2-lm', fields))).rejects.toThrow(
