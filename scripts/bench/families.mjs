@@ -65,7 +65,9 @@ export function benchFamilies(names, { quick, json, python, ...values }) {
       for (let round = 0; round < rounds; round++) {
         for (const side of sides) {
           // What was refused once is not tried again.
-          if (results[side][0]?.refused === undefined) results[side].push(run(side, job, python));
+          if (results[side][0]?.refused !== undefined) continue;
+          results[side].push(run(side, job, python));
+          process.stderr.write(`bench: ${name} ${batch}, ${side}: ${said(results[side].at(-1))}\n`);
         }
       }
       return {
@@ -103,6 +105,11 @@ function run(side, job, python) {
   if (status !== 0) throw new Error(`bench: ${side} failed: ${stderr}`);
   return JSON.parse(stdout);
 }
+
+const said = ({ refused, secondsPerStep, peakRssMb }) =>
+  refused === undefined
+    ? `${median(secondsPerStep).toFixed(3)} s a step, ${peakRssMb.toFixed(0)} MB`
+    : `cannot: ${refused}`;
 
 function total(results, { batch, length }) {
   const [{ refused }] = results;
