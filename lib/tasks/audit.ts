@@ -14,10 +14,14 @@ import {
   type AuditedMechanism,
   type AuditOptions,
   type AuditReport,
+  frequencies,
+  frequencySteps,
+  groupScales,
   Ledger,
   normalize,
   poisson,
   type PrivacyStatement,
+  type PrivateHistogram,
 } from '../privacy';
 import { checkDevice } from '../tensor';
 import { modelOf } from './recommender/model';
@@ -94,7 +98,16 @@ function builtIn(): Audited {
         targetDelta: delta,
         event: (sigma) => sampler.event(sigma, records, steps),
       });
-      return { noiseMultiplier, clip: normalize({ maxGradNorm: 1 }), sampler, steps, delta };
+      return {
+        noiseMultiplier,
+        clip: normalize({ maxGradNorm: 1 }),
+        sampler,
+        steps,
+        delta,
+        scales: groupScales([{ prefixes: ['positions', 'blocks'], scale: 0.2 }]),
+        rowSteps: frequencySteps({ tables: ['items'] }),
+        frequencies: frequencies.privateHistogram(),
+      };
     },
     findings: [],
   };
@@ -126,14 +139,38 @@ async function ofRun(folder: string, data?: string): Promise<Audited> {
       sampler: poisson({ batchSize: Math.round(sampling.rate * (train.length + canaries)) }),
       steps: plannedSteps,
       delta,
+      ...profileOf(statement),
     }),
     findings: [stated(statement)],
   };
 }
 
-// The stored number against the stored ledger: ε must be at least what an accountant makes of it.
-function stated({ ledger, epsilon, exactEpsilon, delta }: PrivacyStatement): AuditReport['findings'][number] {
-  const bound = Ledger.fromJSON(ledger).epsilon(delta, accounting.pld());
+/** Scales, row steps and the histogram of a run. Statements written before there were any do not name them. */
+function profileOf({ clipping, rowSteps, frequencies: known }: PrivacyStatement): Partial<AuditedMechanism> {
+  return {
+    ...(clipping.scales ? { scales: groupScales(clipping.scales) } : {}),
+    ...(rowSteps ? { rowSteps: frequencySteps(rowSteps) } : {}),
+    ...(known?.provenance === 'privateHistogram' ? { frequencies: histogramOf(known) } : {}),
+  };
+}
+
+function histogramOf({ noiseMultiplier, maxItems }: Omit<PrivateHistogram, 'provenance'>): PrivateHistogram {
+  return frequencies.privateHistogram({ noiseMultiplier, maxItems });
+}
+
+// The stored number against the stored ledger: ε must be at least what an accountant makes of it, and the ledger must hold the histogram
+// that the statement names.
+function stated(statement: PrivacyStatement): AuditReport['findings'][number] {
+  const { ledger, epsilon, exactEpsilon, delta, frequencies: known } = statement;
+  const paid = Ledger.fromJSON(ledger);
+  if (known?.provenance === 'privateHistogram' && !holdsHistogram(paid, known)) {
+    return {
+      claim: 'statement',
+      holds: false,
+      detail: `the statement names a histogram of items with noise multiplier ${known.noiseMultiplier}, its ledger has not been charged for one`,
+    };
+  }
+  const bound = paid.epsilon(delta, accounting.pld());
   const least = exactEpsilon ?? bound;
   const holds = epsilon >= least * (1 - 1e-9) && epsilon >= bound * (1 - 2e-3);
   const figures = `the statement says epsilon ${epsilon.toPrecision(5)}, its ledger costs ${bound.toPrecision(5)}`;
@@ -142,6 +179,10 @@ function stated({ ledger, epsilon, exactEpsilon, delta }: PrivacyStatement): Aud
     holds,
     detail: holds ? figures : `${figures}: the number is too small for what was released`,
   };
+}
+
+function holdsHistogram({ events }: Ledger, { noiseMultiplier }: Pick<PrivateHistogram, 'noiseMultiplier'>): boolean {
+  return events.some((event) => event.kind === 'gaussian' && event.noiseMultiplier <= noiseMultiplier);
 }
 
 async function trainingData({ data: source, training }: RunConfig, file?: string): Promise<SequenceDataset> {

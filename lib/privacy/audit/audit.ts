@@ -6,6 +6,7 @@ import type { PhysicalBatch } from '../batch-stream';
 import { isAdaptive } from '../clip';
 import { auditContributions } from './contributions';
 import { digits, type Finding } from './finding';
+import { auditHistogram } from './histogram';
 import { auditNoise } from './noise';
 import type { Guesses } from './one-run';
 import { auditRun } from './run';
@@ -46,7 +47,8 @@ const LEAST_CANARIES = 1_000;
  *
  * - Contributions: what single records add to the sum, read off the parameters, is at most C and equals autograd's gradient, clipped.
  * - Noise: the rest of what is released has standard deviation σC to 1 %, on every parameter, on the public grid, fresh at every step.
- * - One run with canaries (Steinke, Nasr & Jagielski 2023): batch sizes and inclusion fit Poisson sampling, every step is charged, and
+ * - Scales, row steps and a private histogram of the mechanism are part of this; the histogram's noise and its charge are looked at apart.
+ * - One run with canaries, without them (Steinke, Nasr & Jagielski 2023): batch sizes and inclusion fit Poisson sampling, every step is charged, and
  *   the ε that guessing the canaries proves is not above the ε that is claimed.
  *
  * An audit finds mistakes; it proves no guarantee. A claim that holds is reported wrong less than once in 100,000 audits, but for the
@@ -73,11 +75,15 @@ export function audit<B extends PhysicalBatch>(
   const contributions = auditContributions(subject, mechanism, records, engine);
   onProgress('Noise');
   const noise = auditNoise(subject, mechanism, records, engine);
+  const histogram =
+    mechanism.frequencies?.provenance === 'privateHistogram'
+      ? auditHistogram(mechanism, mechanism.frequencies, engine)
+      : [];
   onProgress(`One run with ${canaries} canaries`);
   const run = auditRun(subject, mechanism, { canaries, confidence }, engine, (step) => {
     if (step % Math.ceil(mechanism.steps / 10) === 0) onProgress(`Step ${step} of ${mechanism.steps}`);
   });
-  const findings = [...contributions, ...noise, ...run.findings];
+  const findings = [...contributions, ...noise, ...histogram, ...run.findings];
   return {
     passed: findings.every(({ holds }) => holds),
     claimedEpsilon: run.spent.epsilon,

@@ -6,7 +6,7 @@ import { digits, type Finding } from './finding';
 import type { FlatParameters } from './parameters';
 import { length } from './reference';
 import { replay, type Replayed } from './replay';
-import type { AuditedMechanism, AuditSubject, MakeEngine } from './subject';
+import { type AuditedMechanism, type AuditSubject, type MakeEngine, profileOf } from './subject';
 
 /** Rounding of float32 kernels and parameters; a forgotten use or cross term is a hundred times this. */
 const ROUNDING = 1e-3;
@@ -29,7 +29,7 @@ interface Worst {
  */
 export function auditContributions<B extends PhysicalBatch>(
   subject: AuditSubject<B>,
-  { clip, delta }: AuditedMechanism,
+  { clip, delta, ...mechanism }: AuditedMechanism,
   records: Int32Array,
   make: MakeEngine,
 ): Finding[] {
@@ -41,6 +41,7 @@ export function auditContributions<B extends PhysicalBatch>(
     delta,
     sampler: poisson({ batchSize: 1 }),
     clip,
+    ...profileOf(mechanism),
   };
   replay(
     subject,

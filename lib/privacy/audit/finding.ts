@@ -14,6 +14,8 @@ export type Claim =
   | 'inclusion'
   | 'parametersMove'
   | 'everyStepCharged'
+  | 'histogramCharged'
+  | 'histogramNoise'
   | 'statement'
   | 'epsilon';
 

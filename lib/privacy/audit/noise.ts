@@ -6,7 +6,7 @@ import { poisson } from '../sampling';
 import { digits, type Finding } from './finding';
 import type { Place } from './parameters';
 import { replay } from './replay';
-import type { AuditedMechanism, AuditSubject, MakeEngine } from './subject';
+import { type AuditedMechanism, type AuditSubject, type MakeEngine, profileOf } from './subject';
 
 const BATCH = 4;
 /** Standard errors: a false alarm once in 1.7 million. */
@@ -32,7 +32,7 @@ interface Sums {
  */
 export function auditNoise<B extends PhysicalBatch>(
   subject: AuditSubject<B>,
-  { noiseMultiplier, clip, delta }: AuditedMechanism,
+  { noiseMultiplier, clip, delta, ...mechanism }: AuditedMechanism,
   records: Int32Array,
   make: MakeEngine,
 ): Finding[] {
@@ -45,7 +45,15 @@ export function auditNoise<B extends PhysicalBatch>(
   const parts = new Map<string, Sums>();
   let [offGrid, product] = [0, 0];
   let before: Float64Array | null = null;
-  const options = { records: records.length, steps, noiseMultiplier, delta, sampler: poisson({ batchSize }), clip };
+  const options = {
+    records: records.length,
+    steps,
+    noiseMultiplier,
+    delta,
+    sampler: poisson({ batchSize }),
+    clip,
+    ...profileOf(mechanism),
+  };
   const chosen = (ids: Int32Array): Int32Array => ids.map((id) => records[id] as number);
   replay(subject, make, options, chosen, ({ released, references }, { places }) => {
     const noise = released.slice();

@@ -13,16 +13,22 @@ export interface Reference {
 /**
  * One backward pass a sample, without an engine: slow, and independent of every kernel that forms norms.
  *
+ * @param scales  `[parameters]` what gradients are multiplied by before anything else is done with them.
  * @param loss  `[samples]`, of a model whose parameters `parameters` are and to which no engine is attached.
  */
-export function referenceGradients(loss: Tensor, parameters: FlatParameters, clip: Clip): Reference[] {
+export function referenceGradients(
+  loss: Tensor,
+  parameters: FlatParameters,
+  clip: Clip,
+  scales: Float64Array,
+): Reference[] {
   const samples = loss.shape[0] as number;
   const names = parameters.places.map(({ name }) => name);
   const groups = clip.grouping?.assign(names) ?? together(names);
   return Array.from({ length: samples }, (_, b) => {
     if (!loss.requiresGrad) return nothing(parameters.count);
     tidy(() => loss.narrow(0, b, 1).sum().backward(null, { retainGraph: true }));
-    const gradient = parameters.takeGradients();
+    const gradient = parameters.takeGradients().map((value, i) => value * (scales[i] as number));
     const clipped = new Float64Array(gradient.length);
     groups.groups.forEach(({ share }, g) => {
       const places = parameters.places.filter((_place, k) => groups.groupOf[k] === g);

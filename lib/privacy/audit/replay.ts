@@ -3,15 +3,15 @@
 import { sgd } from '../../optim';
 import { type Tensor, tidy } from '../../tensor';
 import type { PackableData, PackingOptions, PhysicalBatch, Sampled } from '../batch-stream';
-import { frequencies } from '../frequencies';
 import type { PrivacyEngineOptions } from '../privacy-engine';
 import { FlatParameters } from './parameters';
+import { Profile } from './profile';
 import { type Reference, referenceGradients } from './reference';
 import type { AuditSubject, MakeEngine } from './subject';
 
 /** One logical step, in units of the threshold C. */
 export interface Replayed {
-  /** The released sum: what the parameters moved by, times the divisor. */
+  /** The released sum of scaled gradients: what the parameters moved by, times divisor and scale, over the rows' steps. */
   readonly released: Float64Array;
   /** One entry for every sample that was drawn. */
   readonly references: readonly Reference[];
@@ -31,7 +31,9 @@ export function replay<B extends PhysicalBatch>(
   see: (step: Replayed, parameters: FlatParameters) => void,
 ): void {
   const [model, twin] = [subject.model(), subject.model()];
-  const engine = make(model, knowing(model, options));
+  const profile = new Profile(model, options);
+  profile.tell(twin);
+  const engine = make(model, profile.options);
   try {
     const { maxGradNorm } = options.clip;
     const scale = 1 / maxGradNorm;
@@ -39,6 +41,7 @@ export function replay<B extends PhysicalBatch>(
     const [parameters, beside] = [new FlatParameters(model), new FlatParameters(twin)];
     const start = parameters.read();
     beside.write(start);
+    const { scales, steps } = profile.over(parameters);
     let drawn = 0;
     const data: PackableData<B> = {
       length: options.records,
@@ -48,15 +51,15 @@ export function replay<B extends PhysicalBatch>(
     for (const batch of engine.batches(data)) {
       subject.reset?.(model);
       subject.reset?.(twin);
-      references.push(...alone(twin.loss.bind(twin), batch, beside, options));
+      references.push(...alone(twin.loss.bind(twin), batch, beside, options, scales));
       tidy(() => optimizer.step({ loss: model.loss(batch) }));
       if (!batch.completesStep) continue;
       const after = parameters.read();
       const divisor = options.sampler.batchSize;
-      see(
-        { released: after.map((value, i) => ((start[i] as number) - value) * divisor), references: [...references] },
-        parameters,
+      const released = after.map(
+        (value, i) => (((start[i] as number) - value) * divisor * (scales[i] as number)) / (steps[i] as number),
       );
+      see({ released, references: [...references] }, parameters);
       references.length = 0;
       parameters.write(start);
     }
@@ -67,21 +70,15 @@ export function replay<B extends PhysicalBatch>(
   }
 }
 
-// A model with Re-Attention wants to know of its items; what it is told does not change what is released of a gradient.
-function knowing(model: object, options: PrivacyEngineOptions): PrivacyEngineOptions {
-  return 'usesEffectiveError' in model && model.usesEffectiveError === true
-    ? { ...options, frequencies: frequencies.uniform() }
-    : options;
-}
-
 function alone<B extends PhysicalBatch>(
   loss: (batch: Sampled<B>) => Tensor,
   batch: Sampled<B>,
   parameters: FlatParameters,
   { clip }: PrivacyEngineOptions,
+  scales: Float64Array,
 ): Reference[] {
   const { maxGradNorm } = clip;
-  return tidy(() => referenceGradients(loss(batch), parameters, clip)).map(({ gradient, clipped }) => ({
+  return tidy(() => referenceGradients(loss(batch), parameters, clip, scales)).map(({ gradient, clipped }) => ({
     gradient: gradient.map((value) => value / maxGradNorm),
     clipped: clipped.map((value) => value / maxGradNorm),
   }));

@@ -5,8 +5,11 @@ import type { Tensor } from '../../tensor';
 import type { TrainableModel } from '../attached';
 import type { PackableData, PhysicalBatch, Sampled } from '../batch-stream';
 import type { Clip } from '../clip';
-import type { MemorylessSampler } from '../sampling';
+import type { Frequencies } from '../frequencies';
 import { PrivacyEngine, type PrivacyEngineOptions } from '../privacy-engine';
+import type { RowSteps } from '../row-steps';
+import type { MemorylessSampler } from '../sampling';
+import type { GradientScales } from '../scales';
 
 export type AuditedModel<B extends PhysicalBatch> = Module &
   TrainableModel & {
@@ -33,9 +36,23 @@ export interface AuditedMechanism {
   readonly sampler: MemorylessSampler;
   readonly steps: number;
   readonly delta: number;
+  /** As in the plan: gradients of these parameters are made larger or smaller before their norm is taken. Default: none. */
+  readonly scales?: GradientScales;
+  /** As in the plan: updates of a table's rows by frequencies, after privatisation. Default: none. */
+  readonly rowSteps?: RowSteps;
+  /** A private histogram is released a few times from made-up records. Others are not looked at. */
+  readonly frequencies?: Frequencies;
 }
 
 /** Makes the engine that is audited. */
 export type MakeEngine = (model: TrainableModel, options: PrivacyEngineOptions) => PrivacyEngine;
 
 export const newEngine: MakeEngine = (model, options) => new PrivacyEngine(model, options);
+
+/** What of a mechanism decides how updates are scaled. */
+export function profileOf({
+  scales,
+  rowSteps,
+}: Pick<AuditedMechanism, 'scales' | 'rowSteps'>): Pick<AuditedMechanism, 'scales' | 'rowSteps'> {
+  return { ...(scales === undefined ? {} : { scales }), ...(rowSteps === undefined ? {} : { rowSteps }) };
+}

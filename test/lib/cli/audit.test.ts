@@ -28,18 +28,37 @@ test('an honest run: exit 0, and one JSON object with every claim', async () => 
   expect(report).toMatchObject({ passed: true, steps: 20, confidence: 0.95, delta: 1e-3 });
   expect(report['epsilonLowerBound']).toBeLessThan(report['claimedEpsilon'] as number);
   expect((report['findings'] as { claim: string }[]).map(({ claim }) => claim)).toEqual(
-    expect.arrayContaining(['contributionsBounded', 'noiseEverywhere', 'inclusion', 'epsilon', 'statement']),
+    expect.arrayContaining([
+      'contributionsBounded',
+      'noiseEverywhere',
+      'histogramCharged',
+      'inclusion',
+      'epsilon',
+      'statement',
+    ]),
   );
 });
 
-test('a statement that promises too small an epsilon: exit 1, naming it', async () => {
+interface Stated {
+  readonly ledger: { readonly events: readonly { readonly kind: string }[] };
+}
+
+test.each<[string, (statement: Stated) => object, RegExp]>([
+  ['that promises too small an epsilon', () => ({ epsilon: 0.5 }), /FAILS\s+statement .* too small/],
+  [
+    'whose ledger lacks the histogram that it names',
+    ({ ledger }) => ({ ledger: { ...ledger, events: ledger.events.filter(({ kind }) => kind !== 'gaussian') } }),
+    /FAILS\s+statement .* has not been charged/,
+  ],
+])('a statement %s: exit 1, naming it', async (_what, change, cause) => {
   const path = join(home, 'model', 'privacy.json');
-  const statement = readFileSync(path, 'utf8');
-  writeFileSync(path, JSON.stringify({ ...(JSON.parse(statement) as object), epsilon: 0.5 }));
-  const ended = await phantomgrad(['audit', 'model', '--data', 'log.csv', '--steps', '20']);
-  writeFileSync(path, statement);
+  const text = readFileSync(path, 'utf8');
+  const statement = JSON.parse(text) as Stated;
+  writeFileSync(path, JSON.stringify({ ...statement, ...change(statement) }));
+  const ended = await phantomgrad(['audit', 'model', '--data', 'log.csv', '--steps', '5']);
+  writeFileSync(path, text);
   expect(ended.code).toBe(1);
-  expect(ended.stdout).toMatch(/FAILS\s+statement .* too small/);
+  expect(ended.stdout).toMatch(cause);
   expect(ended.stderr).toMatch(/phantomgrad: \[ERR_AUDIT\] audit: statement: /);
 });
 
