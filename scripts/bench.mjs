@@ -1,6 +1,7 @@
 // npm run bench: what privacy costs. Private against plain with the same kernels, and against PyTorch eager where Python has it.
 //   gpt2 bert    GPT-2 small and RoBERTa-base through lib/models, beside Python's transformers and Opacus (--quick: narrow ones)
 //   noise        what noise costs instead: Adam with and without it, and its share of a step (--quick, --json)
+//   accounting   how long the privacy commands think (--quick, --json, --steps k settings)
 //   re-attention what Re-Attention costs: private steps with and without it, in turn (--quick, --json, --steps k)
 //   --quick      one small batch, few steps        --json      one JSON object on the last line of standard output
 //   --shape s    movielens | games | charlm | gpt2 (default all)    --batch n   logical batch (default: the shape's own)
@@ -28,6 +29,7 @@ const { values, positionals } = parseArgs({
   },
 });
 const parts = {
+  accounting: async () => (await import('./bench/accounting.mjs')).benchAccounting(values),
   noise: async () => (await import('./bench/noise.mjs')).benchNoise(values),
   're-attention': async () => (await import('./bench/re-attention.mjs')).benchReAttention(values),
 };

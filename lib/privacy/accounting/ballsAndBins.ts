@@ -34,16 +34,24 @@ interface Attempted {
   readonly resolved: boolean;
 }
 
+/** Numbers of bins that are tried. */
+const MOST_TRIES = 6;
+
 /**
- * The least of the bounds for `run.bins` and, while they are not resolved, half of them and so on. The mean of b such values is the mean of
- * fewer of them given S (a reverse martingale), so by Jensen's inequality every convex function of S/b is largest for the fewest bins.
+ * The least of the bounds for `run.bins` and, while they are not resolved, for fewer. The mean of b such values is the mean of fewer of them
+ * given S (a reverse martingale), so by Jensen's inequality every convex function of S/b is largest for the fewest bins.
+ *
+ * @param plain  The bound without amplification.
  */
-function leastOver({ bins, mu }: BinnedRun, attempt: (run: BinnedRun) => Attempted): number {
-  let best = Infinity;
-  for (let fewer = bins; fewer >= 2; fewer = Math.ceil(fewer / 2)) {
+function leastOver({ bins, mu }: BinnedRun, plain: number, attempt: (run: BinnedRun) => Attempted): number {
+  let best = plain;
+  let fewer = bins;
+  for (let tries = 0; tries < MOST_TRIES && fewer >= 2; tries++) {
     const { bound, resolved } = attempt({ bins: fewer, mu });
+    const passed = bound > best; // fewer bins have begun to cost more than rounding did
     best = Math.min(best, bound);
-    if (resolved) break;
+    if (resolved || passed) break;
+    fewer = Math.ceil(fewer / (best < plain ? 2 : 8));
   }
   return best;
 }
@@ -53,7 +61,7 @@ export function binnedEpsilon(run: BinnedRun, logDelta: number): number {
   // Joint convexity: mixing over the bins does not exceed the Gaussian mechanism of a known bin.
   const plain = gaussianEpsilon(run.mu, logDelta);
   if (plain === 0 || plain > LARGEST_EPSILON) return plain;
-  return leastOver(run, (fewer) => epsilonBound(fewer, plain, Math.exp(logDelta)));
+  return leastOver(run, plain, (fewer) => epsilonBound(fewer, plain, Math.exp(logDelta)));
 }
 
 function epsilonBound(run: BinnedRun, plain: number, delta: number): Attempted {
@@ -79,7 +87,7 @@ function epsilonBound(run: BinnedRun, plain: number, delta: number): Attempted {
 export function binnedLogDelta(run: BinnedRun, epsilon: number): number {
   const plain = Math.min(0, gaussianLogDelta(run.mu, epsilon));
   if (epsilon > LARGEST_EPSILON) return plain;
-  return leastOver(run, (fewer) => logDeltaBound(fewer, plain, epsilon));
+  return leastOver(run, plain, (fewer) => logDeltaBound(fewer, plain, epsilon));
 }
 
 function logDeltaBound(run: BinnedRun, plain: number, epsilon: number): Attempted {
