@@ -23,7 +23,9 @@ export interface PlainEngineOptions {
  * @throws ERR_INVALID_ARGUMENT
  */
 export class PlainEngine extends StepEngine {
-  constructor(model: TrainableModel, { records, epochs, sampler, seed, performance = {} }: PlainEngineOptions) {
+  constructor(model: TrainableModel, options: PlainEngineOptions) {
+    check.onlyKnown('PlainEngine', options, ['records', 'epochs', 'sampler', 'seed', 'performance']);
+    const { records, epochs, sampler, seed, performance = {} } = options;
     check.integer('PlainEngine', { records }, 1);
     const random = seed === undefined ? secureRandom() : insecureRandom(seed);
     super(model, sampler, records, sampler.steps(records, epochs), random, performance, false);

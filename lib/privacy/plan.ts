@@ -57,6 +57,22 @@ export interface PlanOptions {
   readonly rowSteps?: RowSteps;
 }
 
+/** The names of {@link PlanOptions}: `neighbors` would be ignored in silence, and ε be another one. */
+export const PLAN_OPTIONS: readonly string[] = Object.keys({
+  ...{
+    records: 0,
+    epochs: 0,
+    steps: 0,
+    recoverySteps: 0,
+    target: 0,
+    noiseMultiplier: 0,
+    delta: 0,
+    sampler: 0,
+    clip: 0,
+  },
+  ...{ neighbours: 0, accountant: 0, noise: 0, frequencies: 0, scales: 0, rowSteps: 0 },
+} satisfies Record<keyof PlanOptions, 0>);
+
 /** One mechanism, frozen: what the engine runs and what the ledger charges. */
 export interface DpPlan {
   readonly records: number;
@@ -103,6 +119,7 @@ export function makePlan(options: PlanOptions, parameters = 0): DpPlan {
   const { records, sampler, clip, target, accountant = pld(), recoverySteps = 0 } = options;
   check.integer('PrivacyEngine', { records }, 1);
   check.integer('PrivacyEngine', { recoverySteps });
+  if (target !== undefined) check.onlyKnown('PrivacyEngine target', target, ['epsilon', 'delta']);
   const neighbours = plannedNeighbours(options);
   const steps = plannedSteps(options);
   const delta = target?.delta ?? options.delta ?? defaultDelta(records);

@@ -1,5 +1,6 @@
 // The privacy engine: one plan, one ledger, one noise source, and the only road from losses to parameters.
 
+import * as check from '../check';
 import { raise } from '../errors';
 import { type ArenaProfile, type Optimizer, type PrivateRelease, publicGrid } from '../optim';
 import { arenaRuns, profileOf } from './arena-parts';
@@ -14,7 +15,7 @@ import type { BookOptions, GradientBook } from './gradient-book';
 import { Ledger } from './ledger';
 import { MovingClip } from './moving-clip';
 import { NoiseSource } from './noise-source';
-import { type DpPlan, makePlan, type PlanOptions } from './plan';
+import { type DpPlan, makePlan, PLAN_OPTIONS, type PlanOptions } from './plan';
 import { insecureRandom, secureRandom } from './sampling';
 import { warnOfDrowning } from './signal-to-noise';
 import { StepEngine } from './step-engine';
@@ -79,7 +80,9 @@ export class PrivacyEngine extends StepEngine {
    *   noise reaches the target. Nothing is attached yet.
    */
   constructor(model: TrainableModel, options: PrivacyEngineOptions) {
+    check.onlyKnown('PrivacyEngine', options, [...PLAN_OPTIONS, 'insecureSeed', 'performance', 'attributionCheck']);
     const { insecureSeed, performance = {}, attributionCheck = true } = options;
+    check.oneOf('PrivacyEngine', { attributionCheck }, [true, false]);
     const plan = makePlan(options, options.noise === 'strict' ? weightsIn([...trainable(model).values()]) : 0);
     const random = insecureSeed === undefined ? secureRandom() : insecureRandom(insecureSeed);
     super(model, plan.sampler, plan.records, plan.steps, random, performance, attributionCheck);

@@ -4,7 +4,7 @@ import * as check from '../check';
 import { raise } from '../errors';
 import { batchToken } from '../nn/segments';
 import type { Optimizer, PrivateRelease } from '../optim';
-import { type Tensor, tidy } from '../tensor';
+import { Tensor, tidy } from '../tensor';
 import type { Attached, AttachedSteps, Performance, StepInput, TrainableModel } from './attached';
 import { BatchStream, type PackableData, type PhysicalBatch, type Sampled } from './batch-stream';
 import { FirstStepChecks } from './first-step-checks';
@@ -166,7 +166,9 @@ export abstract class StepEngine {
     this.#steps = steps;
   }
 
-  #add(operation: string, { loss, lossScale = 1 }: StepInput): void {
+  #add(operation: string, input: StepInput): void {
+    checkInput(operation, input);
+    const { loss, lossScale = 1 } = input;
     const book = this.#ready(operation);
     const batch = this.stream.outstanding;
     if (batch === null && 'open' in this.sampler) {
@@ -264,6 +266,15 @@ function checkPerformance(performance: Performance): void {
   const { memoryBudget = DEFAULT_MEMORY, gradients = 'factors' } = performance;
   check.positive('performance', { memoryBudget });
   check.oneOf('performance', { gradients }, ['factors', 'materialize']);
+}
+
+// optimizer.step() and optimizer.step(loss) are what other libraries have.
+function checkInput(operation: string, input: StepInput | undefined): void {
+  const loss: unknown = input?.loss;
+  if (!Tensor.isTensor(loss)) {
+    raise('ERR_INVALID_ARGUMENT', `${operation}: give the loss of each sample as optimizer.${operation}({ loss }).`);
+  }
+  check.onlyKnown(operation, input as StepInput, ['loss', 'lossScale']);
 }
 
 function checkLoss(operation: string, loss: Tensor, batch: PhysicalBatch | null): void {

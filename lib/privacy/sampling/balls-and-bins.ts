@@ -3,7 +3,7 @@
 import { ballsAndBinsGaussian } from '../accounting/events';
 import * as check from '../../check';
 import { raise } from '../../errors';
-import { batchesAPass, checkBatchSize, type DrawingSampler, soundNeighbours } from './sampler';
+import { batchesAPass, batchSizeOf, type DrawingSampler, soundNeighbours } from './sampler';
 import { below } from './uniform';
 
 /** Repeatable sources number their streams by step; the assignment has one of its own. */
@@ -16,8 +16,8 @@ const ASSIGNMENT_STREAM = 2 ** 52;
  * @throws ERR_INVALID_ARGUMENT when `batchSize` is not a whole number above 0.
  * @see Chua et al. 2025, arXiv 2412.16802
  */
-export function ballsAndBins({ batchSize }: { batchSize: number }): DrawingSampler {
-  checkBatchSize('ballsAndBins', batchSize);
+export function ballsAndBins(options: { batchSize: number }): DrawingSampler {
+  const batchSize = batchSizeOf('ballsAndBins', options);
   const neighboursHere = ['addRemove', 'zeroOut'] as const;
   const binsOf = (records: number): number => batchesAPass('ballsAndBins', batchSize, records);
   return Object.freeze<DrawingSampler>({

@@ -1,7 +1,7 @@
 // Batches from the caller's own loader: allowed, and charged without amplification.
 
 import { gaussian, NEIGHBOURS } from '../accounting/events';
-import { checkBatchSize, rateOf, stepsOf, type Sampler, soundNeighbours } from './sampler';
+import { batchSizeOf, rateOf, stepsOf, type Sampler, soundNeighbours } from './sampler';
 
 /**
  * For a loop over a foreign loader. Nothing is known about how its batches are drawn, so every step is charged as a Gaussian
@@ -11,8 +11,8 @@ import { checkBatchSize, rateOf, stepsOf, type Sampler, soundNeighbours } from '
  * @param batchSize  The divisor of the released mean: a public constant, not the length of the batch at hand.
  * @throws ERR_INVALID_ARGUMENT when `batchSize` is not a whole number above 0.
  */
-export function external({ batchSize }: { batchSize: number }): Sampler {
-  checkBatchSize('external', batchSize);
+export function external(options: { batchSize: number }): Sampler {
+  const batchSize = batchSizeOf('external', options);
   return Object.freeze<Sampler>({
     kind: 'external',
     batchSize,

@@ -2,7 +2,7 @@
 
 import { fixedSizeGaussian } from '../accounting/events';
 import type { RandomSource } from './csprng';
-import { checkBatchSize, memoryless, type MemorylessSampler, rateOf, soundNeighbours, stepsOf } from './sampler';
+import { batchSizeOf, memoryless, type MemorylessSampler, rateOf, soundNeighbours, stepsOf } from './sampler';
 import { uniformRecords } from './uniform';
 
 /**
@@ -11,8 +11,8 @@ import { uniformRecords } from './uniform';
  *
  * @throws ERR_INVALID_ARGUMENT when `batchSize` is not a whole number above 0.
  */
-export function fixedSize({ batchSize }: { batchSize: number }): MemorylessSampler {
-  checkBatchSize('fixedSize', batchSize);
+export function fixedSize(options: { batchSize: number }): MemorylessSampler {
+  const batchSize = batchSizeOf('fixedSize', options);
   const neighboursHere = ['replace'] as const;
   const draw = (records: number, random: RandomSource): Int32Array => {
     rateOf('fixedSize', batchSize, records);

@@ -2,7 +2,7 @@
 
 import { NEIGHBOURS, poissonGaussian } from '../accounting/events';
 import type { RandomSource } from './csprng';
-import { checkBatchSize, memoryless, type MemorylessSampler, rateOf, soundNeighbours, stepsOf } from './sampler';
+import { batchSizeOf, memoryless, type MemorylessSampler, rateOf, soundNeighbours, stepsOf } from './sampler';
 
 /**
  * The sampler that amplification by subsampling is proven for. The batch size varies around B and may be 0: that is a step of noise
@@ -16,8 +16,8 @@ import { checkBatchSize, memoryless, type MemorylessSampler, rateOf, soundNeighb
  * @throws ERR_INVALID_ARGUMENT when `batchSize` is not a whole number above 0.
  * @example const sampler = poisson({ batchSize: 256 }); const ids = sampler.draw(6040, secureRandom());
  */
-export function poisson({ batchSize }: { batchSize: number }): MemorylessSampler {
-  checkBatchSize('poisson', batchSize);
+export function poisson(options: { batchSize: number }): MemorylessSampler {
+  const batchSize = batchSizeOf('poisson', options);
   const draw = (records: number, random: RandomSource): Int32Array =>
     drawPoisson(rateOf('poisson', batchSize, records), records, random);
   return Object.freeze<MemorylessSampler>({

@@ -59,9 +59,12 @@ export interface Draws {
 
 const MOST_RECORDS = 2 ** 31 - 1; // ids are int32
 
-/** B as a whole number above 0. @throws ERR_INVALID_ARGUMENT */
-export function checkBatchSize(operation: string, batchSize: number): void {
+/** B, a whole number above 0, of options that hold it and nothing but the `others`. @throws ERR_INVALID_ARGUMENT */
+export function batchSizeOf(operation: string, options: { batchSize: number }, others: readonly string[] = []): number {
+  const { batchSize } = options;
+  check.onlyKnown(operation, options, ['batchSize', ...others]);
   check.integer(operation, { batchSize }, 1, MOST_RECORDS);
+  return batchSize;
 }
 
 /** q = B / N. @throws ERR_INVALID_ARGUMENT when the batch is larger than the data. */

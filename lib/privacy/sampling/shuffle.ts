@@ -3,7 +3,7 @@
 import { shuffledGaussian } from '../accounting/events';
 import * as check from '../../check';
 import { raise } from '../../errors';
-import { batchesAPass, checkBatchSize, type DrawingSampler, soundNeighbours } from './sampler';
+import { batchesAPass, batchSizeOf, type DrawingSampler, soundNeighbours } from './sampler';
 import { allRecords, shuffleFirst } from './uniform';
 
 /**
@@ -13,8 +13,8 @@ import { allRecords, shuffleFirst } from './uniform';
  *
  * @throws ERR_INVALID_ARGUMENT when `batchSize` is not a whole number above 0.
  */
-export function shuffle({ batchSize }: { batchSize: number }): DrawingSampler {
-  checkBatchSize('shuffle', batchSize);
+export function shuffle(options: { batchSize: number }): DrawingSampler {
+  const batchSize = batchSizeOf('shuffle', options);
   const neighboursHere = ['zeroOut'] as const;
   const stepsPerEpoch = (records: number): number => batchesAPass('shuffle', batchSize, records);
   return Object.freeze<DrawingSampler>({

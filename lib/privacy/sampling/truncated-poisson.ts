@@ -4,7 +4,7 @@ import { NEIGHBOURS, truncatedPoissonGaussian } from '../accounting/events';
 import * as check from '../../check';
 import type { RandomSource } from './csprng';
 import { drawPoisson } from './poisson';
-import { checkBatchSize, memoryless, type MemorylessSampler, rateOf, soundNeighbours, stepsOf } from './sampler';
+import { batchSizeOf, memoryless, type MemorylessSampler, rateOf, soundNeighbours, stepsOf } from './sampler';
 import { uniformSubset } from './uniform';
 
 /**
@@ -18,8 +18,8 @@ import { uniformSubset } from './uniform';
 export function truncatedPoisson(sizes: { batchSize: number; maxBatchSize: number }): MemorylessSampler & {
   readonly maxBatchSize: number;
 } {
-  const { batchSize, maxBatchSize } = sizes;
-  checkBatchSize('truncatedPoisson', batchSize);
+  const { maxBatchSize } = sizes;
+  const batchSize = batchSizeOf('truncatedPoisson', sizes, ['maxBatchSize']);
   check.integer('truncatedPoisson', { maxBatchSize }, batchSize);
   const draw = (records: number, random: RandomSource): Int32Array => {
     const drawn = drawPoisson(rateOf('truncatedPoisson', batchSize, records), records, random);

@@ -1,6 +1,14 @@
 // Laws of the private step: what it equals without noise, what it adds, what it refuses, and what a refusal leaves behind.
 
-import { abadi, external, normalize, PlainEngine, poisson, type PrivacyEngine } from '../../../lib/privacy';
+import {
+  abadi,
+  external,
+  normalize,
+  PlainEngine,
+  poisson,
+  type PrivacyEngine,
+  truncatedPoisson,
+} from '../../../lib/privacy';
 import { Parameter } from '../../../lib/nn';
 import { tensor, torch } from '../../../lib/tensor';
 import { runChild } from '../../fixtures/child';
@@ -209,6 +217,14 @@ describe('refusals leave parameters, ledger and step count as they were', () => 
       setting.optimizer.step({ loss: setting.model.loss(first(setting)).mean() }),
     ));
 
+  test.each(['nothing', 'a bare loss', 'a misspelt option'])('a step that is given %s', (given) =>
+    refuses('ERR_INVALID_ARGUMENT', (setting) => {
+      const loss = setting.model.loss(first(setting));
+      const input = { nothing: undefined, 'a bare loss': loss, 'a misspelt option': { loss, loss_scale: 2 } }[given];
+      setting.optimizer.step(input);
+    }),
+  );
+
   test('a backward pass of the caller', () =>
     refuses('ERR_BACKWARD_OUTSIDE_STEP', (setting) => setting.model.loss(first(setting)).sum().backward()));
 
@@ -349,4 +365,28 @@ test('an engine that is dropped without close gives its parameters back to the n
 test('a delta beside a target is refused, not ignored', () => {
   const twice = { target: { epsilon: 3 }, noiseMultiplier: undefined as never, delta: 1e-6 };
   expect(() => engineFor(smallModel(), twice)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' }));
+});
+
+test.each([
+  ['engine', 'neighbors', () => engineFor(smallModel(), { neighbors: 'replace' } as never)],
+  [
+    'target',
+    'eps',
+    () => engineFor(smallModel(), { target: { epsilon: 3, eps: 2 }, noiseMultiplier: undefined } as never),
+  ],
+  [
+    'plain engine',
+    'steps',
+    () =>
+      new PlainEngine(smallModel(), { records: 40, epochs: 1, steps: 3, sampler: poisson({ batchSize: 10 }) } as never),
+  ],
+  ['sampler', 'rate', () => poisson({ batchSize: 10, rate: 0.1 } as never)],
+  ['sampler with a bound', 'max', () => truncatedPoisson({ batchSize: 10, maxBatchSize: 20, max: 20 } as never)],
+] as const)('an option that nothing reads is refused by the %s: %s', (_, name, make) => {
+  expect(make).toThrow(
+    expect.objectContaining({
+      code: 'ERR_INVALID_ARGUMENT',
+      message: expect.stringContaining(`no option ${name};`) as string,
+    }),
+  );
 });
