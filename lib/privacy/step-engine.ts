@@ -167,9 +167,9 @@ export abstract class StepEngine {
   }
 
   #add(operation: string, input: StepInput): void {
+    const book = this.#ready(operation);
     checkInput(operation, input);
     const { loss, lossScale = 1 } = input;
-    const book = this.#ready(operation);
     const batch = this.stream.outstanding;
     if (batch === null && 'open' in this.sampler) {
       raise(
