@@ -16,8 +16,8 @@ PG_HD constexpr uint64_t mix64(uint64_t x) {
   return x ^ (x >> 31);
 }
 
-/// The stream of one sample at one place of the model in one step. Dropout is data-independent randomness without a
-/// secret: statistical quality is enough.
+/// The stream of one sample at one place of the model in one step. What must not be known of a private run is `sample`,
+/// a key under a secret (lib/privacy/record-keys.ts); of the hash, statistical quality is enough.
 constexpr uint64_t dropout_stream(int64_t seed, int64_t step, int64_t site, int64_t sample) {
   uint64_t key = mix64(static_cast<uint64_t>(seed) + 0x9e3779b97f4a7c15u);
   key = mix64(key ^ (static_cast<uint64_t>(step) + 0x632be59bd9b4e019u));
