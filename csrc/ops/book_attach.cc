@@ -8,6 +8,10 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include "error.h"
 #include "ops/book.h"
 #include "ops/device.h"
@@ -48,6 +52,14 @@ void check_apart(const std::vector<at::Tensor>& parameters, const std::vector<st
              names[extents[i - 1].parameter], " and ", names[extents[i].parameter],
              " share memory, and would drift apart. Share one parameter object instead: using it in several places is "
              "exact.");
+}
+
+// The parameters' former memory lies in many pieces below what came after it, where the C library would keep it: of
+// GPT-2 small 330 MB, which nothing asks for in pieces of that size again.
+void give_back_memory() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
 }
 
 }  // namespace
@@ -117,6 +129,7 @@ std::shared_ptr<Book> Book::attach(std::vector<at::Tensor> parameters, std::vect
              "nn.perSample(parameter, samples).");
     }));
   }
+  give_back_memory();
   return book;
 }
 
