@@ -28,8 +28,8 @@ struct TensorMemory final : c10::Allocator {
   c10::DataPtr allocate(size_t bytes) override {
     void* data = nullptr;
     if (bytes > 0) {
-      void* block = bytes > SIZE_MAX - kAlignment - sizeof(void*) ? nullptr
-                                                                  : std::malloc(bytes + kAlignment + sizeof(void*));
+      void* block =
+          bytes > SIZE_MAX - kAlignment - sizeof(void*) ? nullptr : std::malloc(bytes + kAlignment + sizeof(void*));
       if (block == nullptr) {
         c10::profiledCPUMemoryReporter().OutOfMemory(bytes);
         TORCH_CHECK_WITH(OutOfMemoryError, false, "can't allocate memory: you tried to allocate ", bytes, " bytes.");
