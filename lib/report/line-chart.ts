@@ -33,10 +33,11 @@ export function lineChart(series: readonly Series[], axes: Axes): string {
     ...series.flatMap(({ name, points: own }, k) => {
       const colour = COLOURS[k % COLOURS.length] as string;
       const path = own.map(([a, b]) => `${x(a).toFixed(1)},${y(b).toFixed(1)}`).join(' ');
+      const dashes = k < COLOURS.length ? '' : ' stroke-dasharray="5 3"';
       const at = BOX.top + 12 + 18 * k;
       return [
-        `<polyline points="${path}" fill="none" stroke="${colour}" stroke-width="1.5"/>`,
-        `<path d="M${BOX.right + 15} ${at - 4}h20" stroke="${colour}" stroke-width="2"/>`,
+        `<polyline points="${path}" fill="none" stroke="${colour}" stroke-width="1.5"${dashes}/>`,
+        `<path d="M${BOX.right + 15} ${at - 4}h20" stroke="${colour}" stroke-width="2"${dashes}/>`,
         text(BOX.right + 40, at, 'start', name),
       ];
     }),

@@ -56,29 +56,32 @@ export function summarise({ paper, rows, epsilons }: RankingExperiment, { cells 
   );
 }
 
-export const HEADER = [
-  'model',
-  'epsilon',
-  'spent',
-  'seeds',
-  'HIT@10',
-  'NDCG@10',
-  'HIT incl. seen',
-  'NDCG incl. seen',
-  'paper HIT',
-  'paper NDCG',
-] as const;
+const MEASURED = ['model', 'epsilon', 'spent', 'seeds', 'HIT@10', 'NDCG@10', 'HIT incl. seen', 'NDCG incl. seen'];
 
-/** Cells of {@link HEADER}; empty where nothing was run. */
-export function texts({ name, epsilon, epsilonSpent, seeds, paper, ...row }: SummaryRow): string[] {
+/** Header and cells of the summary; empty where nothing was run. The paper's columns stand where the paper has the experiment. */
+export function accuracyTable(
+  experiment: RankingExperiment,
+  results: Results,
+): { header: string[]; lines: string[][] } {
+  const ofPaper = experiment.paper !== undefined;
+  return {
+    header: [...MEASURED, ...(ofPaper ? ['paper HIT', 'paper NDCG'] : [])],
+    lines: summarise(experiment, results).map((row) => [...measured(row), ...(ofPaper ? published(row) : [])]),
+  };
+}
+
+function measured({ name, epsilon, epsilonSpent, seeds, ...row }: SummaryRow): string[] {
   return [
     name,
     String(epsilon),
     epsilonSpent?.toFixed(3) ?? '',
     seeds === 0 ? '' : String(seeds),
     ...[row.hit, row.ndcg, row.hitIncludingSeen, row.ndcgIncludingSeen].map(statisticText),
-    ...(paper === null ? ['', ''] : [paper.hit, paper.ndcg].map(([mean, spread]) => statisticText({ mean, spread }))),
   ];
+}
+
+function published({ paper }: SummaryRow): string[] {
+  return paper === null ? ['', ''] : [paper.hit, paper.ndcg].map(([mean, spread]) => statisticText({ mean, spread }));
 }
 
 /** `row - other` over the seeds that both have; null where there are none. */
@@ -146,10 +149,11 @@ export function dataRemark({ data: paper }: RankingExperiment, { data }: Results
 /** For a terminal. */
 export function rankingText(experiment: RankingExperiment, results: Results): string {
   const remark = dataRemark(experiment, results);
+  const { header, lines } = accuracyTable(experiment, results);
   return [
     `${experiment.title}; accuracies in per cent, mean ± spread over seeds`,
     '',
-    textTable(HEADER, summarise(experiment, results).map(texts)),
+    textTable(header, lines),
     '',
     ...gainLines(experiment, results),
     settingsLine(results),

@@ -5,7 +5,7 @@ import { lineChart } from '../../../../lib/report/line-chart';
 import { rankingExperiment } from '../../../../lib/tasks/experiments/definitions';
 import { rankingReport } from '../../../../lib/tasks/experiments/ranking-report';
 import type { Cell, Results } from '../../../../lib/tasks/experiments/results';
-import { gainLines, statistic, summarise, texts } from '../../../../lib/tasks/experiments/summary';
+import { accuracyTable, gainLines, statistic, summarise } from '../../../../lib/tasks/experiments/summary';
 import { all, parseMarkup } from './markup';
 
 const experiment = rankingExperiment('paper-table-2');
@@ -30,7 +30,8 @@ test('a row is mean and standard deviation over its seeds, in per cent, beside t
   const row = summarise(experiment, results).find(({ row: id, epsilon }) => id === 'vanilla' && epsilon === 8)!;
   expect(row.hit!.mean).toBeCloseTo(11, 10);
   expect(row.hit!.spread).toBeCloseTo(Math.SQRT2, 10);
-  expect(texts(row)).toEqual([
+  const { lines } = accuracyTable(experiment, results);
+  expect(lines.find(([name, epsilon]) => name === row.name && epsilon === '8')).toEqual([
     ...['Transformer (vanilla)', '8', '8.000', '2', '11.00 ± 1.41', '5.50 ± 0.71', '2.75 ± 0.35', '1.38 ± 0.18'],
     ...['13.17 ± 0.37', '7.05 ± 0.23'],
   ]);
@@ -38,9 +39,9 @@ test('a row is mean and standard deviation over its seeds, in per cent, beside t
 });
 
 test('cells that were not run stay empty', () => {
-  const rows = summarise(experiment, results);
-  expect(rows).toHaveLength(21);
-  const empty = rows.filter(({ seeds }) => seeds === 0).map(texts);
+  const { lines } = accuracyTable(experiment, results);
+  expect(lines).toHaveLength(21);
+  const empty = lines.filter(([, , , seeds]) => seeds === '');
   expect(empty).toHaveLength(19);
   for (const line of empty) expect(line.slice(2, 8)).toEqual(['', '', '', '', '', '']);
 });
@@ -58,9 +59,10 @@ test('the report is one well-formed file with the table, curves and limits, and 
   expect(all(main!, 'tr')).toHaveLength(22);
   expect(all(main!, 'td').some(({ text }) => text === '11.00 ± 1.41')).toBe(true);
   const charts = all(root, 'svg');
-  expect(charts).toHaveLength(3);
-  expect(all(charts[1]!, 'polyline')).toHaveLength(2);
-  for (const { attributes } of all(charts[1]!, 'polyline')) {
+  expect(charts).toHaveLength(1); // nothing was run at the other budgets
+  const curves = all(charts[0]!, 'polyline');
+  expect(curves).toHaveLength(2);
+  for (const { attributes } of curves) {
     expect(
       attributes.points!.split(' ').every((pair) => pair.split(',').every((x) => Number.isFinite(Number(x)))),
     ).toBe(true);
@@ -72,6 +74,17 @@ test('the report is one well-formed file with the table, curves and limits, and 
 test('the report of an experiment without cells is well-formed too', () => {
   const html = rankingReport(experiment, { ...results, cells: [] });
   expect(all(parseMarkup(html), 'p').some(({ text }) => text === 'No cell has been run yet.')).toBe(true);
+});
+
+test('an experiment of ours has no columns for the paper, and more lines than colours are told apart by dashes', () => {
+  const ideas = rankingExperiment('ideas');
+  const { header, lines } = accuracyTable(ideas, { ...results, cells: ideas.rows.map(({ id }) => cell(id, 0, 0.1)) });
+  expect(header.some((name) => name.startsWith('paper'))).toBe(false);
+  expect(new Set(lines.map(({ length }) => length))).toEqual(new Set([header.length]));
+  const series = ideas.rows.map(({ name }) => ({ name, points: [[0, 1]] as [number, number][] }));
+  const curves = all(parseMarkup(lineChart(series, { x: 'epoch', y: 'loss' })), 'polyline');
+  const looks = curves.map(({ attributes }) => `${attributes.stroke} ${attributes['stroke-dasharray'] ?? ''}`);
+  expect(new Set(looks).size).toBe(ideas.rows.length);
 });
 
 test('text is escaped, and charts survive no points, one point and a flat line', () => {
