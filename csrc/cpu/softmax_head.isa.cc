@@ -75,8 +75,22 @@ void pack_table(const T* table, int64_t vocabulary, int64_t dim, int64_t first_p
   }
 }
 
+namespace {
+
+// Panel `index` of the table, transposed: the one that was packed for all blocks, or this block's own.
 template <class T>
-void head_block(const HeadParams<T>& params, int64_t rows, bool residual, T* z, T* lse, double* loss, T* d_hidden) {
+const T* panel_of(const HeadParams<T>& params, int64_t index, T* own) {
+  if (params.packed != nullptr) return params.packed + index * params.dim * kPanel;
+  const int64_t first = index * kPanel, columns = std::min(kPanel, params.vocabulary - first);
+  transpose<T>(columns, params.dim, params.table + first * params.dim, params.dim, own, kPanel);
+  return own;
+}
+
+}  // namespace
+
+template <class T>
+void head_block(const HeadParams<T>& params, int64_t rows, bool residual, T* z, T* panel, T* lse, double* loss,
+                T* d_hidden) {
   const int64_t M = params.vocabulary, d = params.dim;
   T best[kHeadRows];
   double mean_logit[kHeadRows], target_logit[kHeadRows];
@@ -87,7 +101,7 @@ void head_block(const HeadParams<T>& params, int64_t rows, bool residual, T* z, 
     const int64_t count = std::min(kChunk, M - first);
     for (int64_t j = 0; j < count; j += kPanel)
       gemm<T>(rows, std::min(kPanel, count - j), d, {params.hidden, d, 1},
-              params.packed + (first + j) / kPanel * d * kPanel, kPanel, z + first + j, M, false);
+              panel_of(params, (first + j) / kPanel, panel), kPanel, z + first + j, M, false);
     for (int64_t r = 0; r < rows; ++r) {
       best[r] = finish_logits(params, first, count, z + r * M + first, best[r]);
       if (params.smoothing > 0) {
@@ -138,7 +152,7 @@ void head_block(const HeadParams<T>& params, int64_t rows, bool residual, T* z, 
 
 #define PG_INSTANCES(T)                                                          \
   template void pack_table<T>(const T*, int64_t, int64_t, int64_t, int64_t, T*); \
-  template void head_block<T>(const HeadParams<T>&, int64_t, bool, T*, T*, double*, T*);
+  template void head_block<T>(const HeadParams<T>&, int64_t, bool, T*, T*, T*, double*, T*);
 PG_INSTANCES(float)
 PG_INSTANCES(double)
 

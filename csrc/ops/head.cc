@@ -67,14 +67,25 @@ cpu::HeadParams<T> from_row(cpu::HeadParams<T> params, int64_t row) {
   return params;
 }
 
+// Every block of rows reads all panels. A table that the cache holds is packed once for all of them; a larger one comes
+// from memory for each block anyway, and the block packs it on the way: packed it would be in memory a second time.
+constexpr int64_t kLargestPacked = 1 << 25;
+
 template <class T>
 Buffer<T> pack(const at::Tensor& table) {
+  if (static_cast<int64_t>(table.nbytes()) > kLargestPacked) return {};
   const int64_t panels = (table.size(0) + cpu::kPanel - 1) / cpu::kPanel;
   Buffer<T> packed(panels * table.size(1) * cpu::kPanel);
   cpu::parallel_for(0, panels, 8, [&](int64_t first, int64_t last) {
     PG_CALL((pack_table<T>), host_data<T>(table), table.size(0), table.size(1), first, last, packed.data());
   });
   return packed;
+}
+
+// Workspace of head_block for one thread.
+template <class T>
+Buffer<T> own_panel(const cpu::HeadParams<T>& params) {
+  return params.packed == nullptr ? Buffer<T>(params.dim * cpu::kPanel) : Buffer<T>();
 }
 
 template <class T>
@@ -101,7 +112,8 @@ class Runner {
     std::vector<double> row_loss(static_cast<size_t>(head_.segments->rows()));
     cpu::parallel_for(0, static_cast<int64_t>(tasks.size()), 1, [&](int64_t first, int64_t last) {
       Buffer<T> logits;  // of one block whose residual is not kept
-      for (int64_t i = first; i < last; ++i) task(tasks[static_cast<size_t>(i)], logits, row_loss.data());
+      Buffer<T> panel = own_panel<T>(params_);
+      for (int64_t i = first; i < last; ++i) task(tasks[static_cast<size_t>(i)], logits, panel.data(), row_loss.data());
     });
     T* loss = host_writable<T>(head_.loss);
     for (int64_t b = 0; b < head_.segments->count(); ++b) {
@@ -113,7 +125,7 @@ class Runner {
   }
 
  private:
-  void task(const Task& task, Buffer<T>& logits, double* row_loss) {
+  void task(const Task& task, Buffer<T>& logits, T* panel, double* row_loss) {
     const Segments& segments = *head_.segments;
     const int64_t M = head_.vocabulary(), d = head_.dim();
     const int64_t start = segments.first(task.first), end = segments.first(task.last);
@@ -124,8 +136,9 @@ class Runner {
     for (int64_t row = start; row < end; row += step) {
       const int64_t rows = std::min(step, end - row);
       T* z = kept >= 0 ? host_writable<T>(head_.residual) + (kept + row - start) * M : scratch(logits);
-      PG_CALL((head_block<T>), from_row(params_, row), rows, wants_.residual, z, host_writable<T>(head_.lse) + row,
-              row_loss + row, wants_.residual ? host_writable<T>(head_.d_hidden) + row * d : nullptr);
+      PG_CALL((head_block<T>), from_row(params_, row), rows, wants_.residual, z, panel,
+              host_writable<T>(head_.lse) + row, row_loss + row,
+              wants_.residual ? host_writable<T>(head_.d_hidden) + row * d : nullptr);
       if (wants_.bias) add_bias(z, row, rows, task);
       if (wants_.table && kept < 0) add_gradient(task.first, z, row, rows, row > start);
     }
@@ -329,10 +342,11 @@ at::Tensor residual_of(const Head& head, int64_t sample) {
     const cpu::HeadParams<T> params = parameters<T>(head, packed.data());
     std::vector<T> lse(cpu::kHeadRows), d_hidden(static_cast<size_t>(cpu::kHeadRows * head.dim()));
     std::vector<double> loss(cpu::kHeadRows);
+    Buffer<T> panel = own_panel<T>(params);
     const int64_t step = block_rows(rows);
     for (int64_t row = 0; row < rows; row += step)
       PG_CALL((head_block<T>), from_row(params, first + row), std::min(step, rows - row), true,
-              host_writable<T>(residual) + row * M, lse.data(), loss.data(), d_hidden.data());
+              host_writable<T>(residual) + row * M, panel.data(), lse.data(), loss.data(), d_hidden.data());
   });
   return residual;
 }
