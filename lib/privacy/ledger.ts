@@ -3,7 +3,7 @@
 import * as check from '../check';
 import { raise } from '../errors';
 import type { Accountant } from './accounting/accountant';
-import { addEvent, checkEvent, type DpEvent, mergeEvents, sameMechanism } from './accounting/events';
+import { addEvent, checkEvent, countsPasses, type DpEvent, mergeEvents, sameMechanism } from './accounting/events';
 
 /** What is stored with the weights. */
 export interface LedgerRecord {
@@ -28,6 +28,7 @@ export interface LedgerJournal {
 
 /** Append-only: events can be added, never taken back. */
 export class Ledger {
+  #others: readonly DpEvent[]; // passes of other runs: steps of this one must not be taken for the rest of them
   #events: readonly DpEvent[];
   #unprotected: number;
   #insecureSeed: number | undefined;
@@ -35,7 +36,9 @@ export class Ledger {
 
   constructor(events: readonly DpEvent[] = [], insecureSeed?: number, unprotected = 0) {
     check.integer('Ledger', { unprotected });
-    this.#events = mergeEvents(events);
+    const merged = mergeEvents(events);
+    this.#others = merged.filter(countsPasses);
+    this.#events = merged.filter((event) => !countsPasses(event));
     this.#insecureSeed = insecureSeed;
     this.#unprotected = unprotected;
   }
@@ -48,9 +51,9 @@ export class Ledger {
     return new Ledger(record.events.map(checkEvent), record.insecureSeed, record.unprotected);
   }
 
-  /** Events so far, equal mechanisms merged. */
+  /** Events so far, equal mechanisms merged; those that count passes run by run. */
   get events(): readonly DpEvent[] {
-    return this.#events;
+    return [...this.#others, ...this.#events];
   }
 
   get insecureSeed(): number | undefined {
@@ -70,13 +73,12 @@ export class Ledger {
   /** How often `event` was charged, whatever its own count; null asks for releases without noise. */
   charged(event: DpEvent | null): number {
     if (event === null) return this.#unprotected;
-    return this.#events.find((known) => sameMechanism(known, event))?.count ?? 0;
+    return this.events.reduce((sum, known) => sum + (sameMechanism(known, event) ? known.count : 0), 0);
   }
 
   /** Pays for a release; call it before the release is used. */
   charge(event: DpEvent): void {
-    const checked = checkEvent(event);
-    this.#journal?.cover(checked, this.charged(checked) + checked.count);
+    const checked = this.#covered(event);
     const events = [...this.#events];
     addEvent(events, checked);
     this.#events = events;
@@ -85,7 +87,10 @@ export class Ledger {
   /** Pays for everything that another record holds, such as that of a run which is continued. */
   add(record: LedgerRecord): void {
     const { events, unprotected, insecureSeed } = Ledger.fromJSON(record);
-    for (const event of events) this.charge(event);
+    for (const event of events) {
+      if (countsPasses(event)) this.#others = [...this.#others, this.#covered(event)];
+      else this.charge(event);
+    }
     for (let k = 0; k < unprotected; k++) this.chargeUnprotected();
     if (insecureSeed !== undefined) this.stampInsecure(insecureSeed);
   }
@@ -103,13 +108,20 @@ export class Ledger {
 
   /** ε of everything charged so far; Infinity after a release without noise. */
   epsilon(delta: number, accountant: Accountant): number {
-    return this.#unprotected > 0 ? Infinity : accountant.epsilon(this.#events, delta);
+    return this.#unprotected > 0 ? Infinity : accountant.epsilon(this.events, delta);
+  }
+
+  // Where there is a journal, it knows before the charge counts.
+  #covered<E extends DpEvent>(event: E): E {
+    const checked = checkEvent(event);
+    this.#journal?.cover(checked, this.charged(checked) + checked.count);
+    return checked;
   }
 
   toJSON(): LedgerRecord {
     return {
       version: 1,
-      events: this.#events,
+      events: this.events,
       ...(this.#unprotected === 0 ? {} : { unprotected: this.#unprotected }),
       ...(this.#insecureSeed === undefined ? {} : { insecureSeed: this.#insecureSeed }),
     };

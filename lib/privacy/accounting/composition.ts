@@ -28,6 +28,12 @@ export interface BinnedRun {
   readonly mu: number;
 }
 
+interface BinnedPasses {
+  readonly bins: number;
+  readonly sigma: number;
+  passes: number;
+}
+
 export interface Composition {
   /** sqrt(Σ count / σ²) over the Gaussian events and those sampled with q = 1; all unsampled Gaussians are one with `mu`. */
   readonly mu: number;
@@ -66,7 +72,7 @@ export function composition(events: readonly DpEvent[], options: CompositionOpti
   const precision: number[] = [];
   const sampled: SampledSteps[] = [];
   const others: { readonly order: readonly number[]; readonly steps: PairSteps }[] = [];
-  const binned: BinnedRun[] = [];
+  const binned: BinnedPasses[] = [];
   for (const event of list) {
     const { noiseMultiplier: sigma, count } = event;
     const replace = neighboursOf(event) === 'replace';
@@ -79,7 +85,7 @@ export function composition(events: readonly DpEvent[], options: CompositionOpti
     } else if (event.kind === 'ballsAndBinsGaussian') {
       const passes = Math.ceil(count / event.bins);
       if (event.bins === 1) precision.push(passes / sigma ** 2);
-      else binned.push({ bins: event.bins, mu: Math.sqrt(passes) / sigma });
+      else addPasses(binned, { bins: event.bins, sigma, passes });
     } else if (event.kind === 'truncatedPoissonGaussian' && (q < 1 || event.maxBatchSize < event.records)) {
       add([1, q, event.records, event.maxBatchSize], truncatedPair(event, sigma, replace));
     } else if (q === 1 || (sigma < LEAST_SAMPLED_NOISE && event.kind === 'poissonGaussian')) {
@@ -100,7 +106,13 @@ export function composition(events: readonly DpEvent[], options: CompositionOpti
   others.sort((a, b) => a.order.map((x, i) => x - (b.order[i] ?? 0)).find((d) => d !== 0) ?? 0);
   const mu = Math.sqrt(precision.reduce((sum, term) => sum + term, 0));
   checkBinned(binned, precision.length + sampled.length + others.length, options.binned ?? false);
-  return { mu, sampled, others: others.map(({ steps }) => steps), binned: binned[0] ?? null };
+  const [run] = binned;
+  return {
+    mu,
+    sampled,
+    others: others.map(({ steps }) => steps),
+    binned: run === undefined ? null : { bins: run.bins, mu: Math.sqrt(run.passes) / run.sigma },
+  };
 }
 
 /** True when nothing that depends on the data was released. */
@@ -138,7 +150,14 @@ function checkNeighbours(events: readonly DpEvent[], groupSize: number): void {
   }
 }
 
-function checkBinned(binned: readonly BinnedRun[], others: number, allowed: boolean): void {
+// Each entry is of a run of its own, and a pass that it has begun counts whole. Whole passes of several runs are those of one.
+function addPasses(runs: BinnedPasses[], { bins, sigma, passes }: BinnedPasses): void {
+  const same = runs.find((run) => run.bins === bins && run.sigma === sigma);
+  if (same === undefined) runs.push({ bins, sigma, passes });
+  else same.passes += passes;
+}
+
+function checkBinned(binned: readonly BinnedPasses[], others: number, allowed: boolean): void {
   if (binned.length === 0) return;
   if (!allowed) {
     raise('ERR_ACCOUNTING', 'accountant: balls-and-bins steps are accounted for by pld only.');

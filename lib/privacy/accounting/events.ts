@@ -51,8 +51,9 @@ export interface FixedSizeEvent extends Release {
 }
 
 /**
- * `count` steps that visit `bins` bins in turn, each record in one random bin; one assignment for all steps. Steps of two
- * runs may be added up: independent assignments follow from one by permuting the bins of a pass, which only loses information.
+ * `count` steps of one run that visit `bins` bins in turn, each record in one random bin; one assignment for all steps. Whole passes of
+ * two runs may be added up: independent assignments follow from one by permuting the bins of a pass, which only loses information. Steps
+ * may not: in two half passes with assignments of their own a record can take part twice.
  */
 export interface BallsAndBinsEvent extends Release {
   readonly kind: 'ballsAndBinsGaussian';
@@ -181,14 +182,19 @@ export function withCount<E extends DpEvent>(event: E, count: number): E {
   return checkEvent({ ...event, count });
 }
 
+/** Whether the steps of one run depend on each other: half a pass of one and half a pass of another run are two passes begun. */
+export function countsPasses({ kind }: DpEvent): boolean {
+  return kind === 'shuffledGaussian' || kind === 'ballsAndBinsGaussian';
+}
+
 /**
- * Events with equal mechanisms merged into one, in order of first appearance. Entries of shuffled steps stay apart: two half
- * passes may be of two runs, in which a record can take part twice.
+ * Events with equal mechanisms merged into one, in order of first appearance. Entries that count passes stay apart: they may be of two
+ * runs.
  */
 export function mergeEvents(events: readonly DpEvent[]): DpEvent[] {
   const merged: DpEvent[] = [];
   for (const event of events) {
-    if (event.kind === 'shuffledGaussian') merged.push(checkEvent(event));
+    if (countsPasses(event)) merged.push(checkEvent(event));
     else addEvent(merged, event);
   }
   return merged;

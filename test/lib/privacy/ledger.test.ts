@@ -28,3 +28,21 @@ test('equal events are merged, and a stored ledger equals itself', () => {
     expect(() => Ledger.fromJSON(broken as never)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' }));
   }
 });
+
+test.each([
+  { kind: 'shuffledGaussian', stepsPerEpoch: 6, noiseMultiplier: 2, count: 3, neighbours: 'zeroOut' },
+  { kind: 'ballsAndBinsGaussian', bins: 6, noiseMultiplier: 2, count: 3 },
+] as const)('a pass that another run has begun is not finished by this one: $kind', (half) => {
+  const earlier = new Ledger();
+  for (let k = 0; k < half.count; k++) earlier.charge({ ...half, count: 1 });
+  expect(earlier.events).toEqual([half]); // steps of one run
+  const added = new Ledger();
+  added.add(earlier.toJSON());
+  for (const ledger of [added, Ledger.fromJSON(JSON.parse(JSON.stringify(earlier)))]) {
+    for (let k = 0; k < half.count; k++) ledger.charge({ ...half, count: 1 });
+    expect(ledger.events).toEqual([half, half]);
+    expect(ledger.charged(half)).toBe(6);
+    expect(ledger.epsilon(1e-6, pld())).toBe(pld().epsilon([{ ...half, count: 12 }], 1e-6));
+    expect(ledger.epsilon(1e-6, pld())).toBeGreaterThan(1.2 * earlier.epsilon(1e-6, pld()));
+  }
+});

@@ -198,6 +198,24 @@ describe('what is the same in other words', () => {
     expect(pld().epsilon([shuffledGaussian(10, 4, 5), shuffledGaussian(10, 4, 5)], 1e-6)).toBe(two);
   });
 
+  test('two half passes over bins are of two runs, and cost what two independent ones release', () => {
+    const half = ballsAndBinsGaussian(2, 1);
+    const stated = pld().epsilon([half, half], 1e-6);
+    expect(stated).toBe(pld().epsilon([ballsAndBinsGaussian(2, 1, 4)], 1e-6)); // whole passes do add up
+    // A record is in each of the two steps with probability 1/2: the excess of their likelihood ratio over e^ε, by quadrature.
+    const width = 0.05;
+    let delta = 0;
+    for (let x = -8; x < 12; x += width) {
+      for (let y = -8; y < 12; y += width) {
+        const ratio = ((1 + Math.exp(x - 0.5)) * (1 + Math.exp(y - 0.5))) / 4;
+        const density = Math.exp(-(x * x + y * y) / 2) / (2 * Math.PI);
+        delta += Math.max(0, ratio - Math.exp(stated)) * density * width * width;
+      }
+    }
+    expect(delta).toBeLessThan(1e-6);
+    expect(delta).toBeGreaterThan(1e-9); // one pass, which the two were taken for, would allow 7e-5
+  });
+
   test('a maximum that is never reached costs nothing beside Poisson sampling', () => {
     const sampling = { samplingRate: 0.05, records: 1000, maxBatchSize: 1000 };
     const own = pld().epsilon([truncatedPoissonGaussian(sampling, 2, 100)], 1e-6);
