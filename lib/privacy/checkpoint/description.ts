@@ -5,6 +5,7 @@ import type { Optimizer } from '../../optim';
 import type { TrainableModel } from '../attached';
 import { type GroupAssignment, isAdaptive } from '../clip';
 import type { DpPlan } from '../plan';
+import type { Sampler } from '../sampling';
 
 /** Data that can say which data they are. Two data sets with one fingerprint count as the same. */
 export interface Fingerprinted {
@@ -31,7 +32,7 @@ export function describeRun({ plan, groups, model, optimizer, data, configuratio
   );
   return plainJson({
     phantomgrad: VERSION,
-    plan: { ...numbers, accountant: accountant.name, sampler: { kind: sampler.kind, batchSize: sampler.batchSize } },
+    plan: { ...numbers, accountant: accountant.name, sampler: samplerOf(sampler) },
     clip: {
       kind: clip.kind,
       maxGradNorm: clip.maxGradNorm,
@@ -47,6 +48,12 @@ export function describeRun({ plan, groups, model, optimizer, data, configuratio
     data: data.fingerprint(),
     configuration: configuration ?? null,
   });
+}
+
+// With the largest batch of samplers that cut: another one is another mechanism.
+function samplerOf({ kind, batchSize, ...rest }: Sampler & { readonly maxBatchSize?: number }): object {
+  const { maxBatchSize } = rest;
+  return { kind, batchSize, ...(maxBatchSize === undefined ? {} : { maxBatchSize }) };
 }
 
 const LISTED = 40; // of a list of frequencies thousands may differ

@@ -21,8 +21,8 @@ export type LedgerLine =
   | ({ readonly kind: 'reserve' } & Charge)
   /** A clean end gives back what was not used of the last reservation. */
   | ({ readonly kind: 'return' } & Charge)
-  /** The run was continued at `step`; `lost` steps had been paid for since. */
-  | { readonly kind: 'resume'; readonly step: number; readonly lost: number };
+  /** The run was continued at `step`; `lost` steps had been paid for since. With a seed when it was repeatable before, or is from here on. */
+  | { readonly kind: 'resume'; readonly step: number; readonly lost: number; readonly insecureSeed?: number };
 
 /** Lines with the hash of each: that of the line and of the one before it. */
 export interface LedgerChain {
@@ -88,11 +88,14 @@ export function runOf({ lines }: LedgerChain): string {
  */
 export function totals({ lines }: LedgerChain, path: string): LedgerRecord {
   const [first, ...rest] = lines as [Extract<LedgerLine, { kind: 'open' }>, ...LedgerLine[]];
-  const { insecureSeed, unprotected: before = 0 } = first.before;
+  const { unprotected: before = 0 } = first.before;
+  // Steps that could be repeated stay so, whoever takes the next ones.
+  let { insecureSeed } = first.before;
   let events: readonly DpEvent[] = mergeEvents(first.before.events);
   let unprotected = before;
   let last: Charge | null = null; // the reservation that may be returned
   for (const line of rest) {
+    if (line.kind === 'resume') insecureSeed ??= line.insecureSeed;
     if (line.kind !== 'reserve' && line.kind !== 'return') continue;
     const { event, count } = line;
     if (line.kind === 'return' && !(last !== null && sameCharge(last.event, event) && count <= last.count)) {

@@ -110,8 +110,11 @@ export function continueIn(host: CheckpointHost, folder: string, { description }
       const charged = chargedSteps(spent, host.plan);
       // From here on the run exists, and what was reserved since the state was saved is lost.
       const journal = new Journal(path, chain, () => 1);
-      journal.write({ kind: 'resume', step, lost: charged - chargedSteps(snapshot.state.ledger, host.plan) });
-      host.ledger.add(spent);
+      const lost = charged - chargedSteps(snapshot.state.ledger, host.plan);
+      const insecureSeed = spent.insecureSeed ?? snapshot.state.ledger.insecureSeed ?? host.ledger.insecureSeed;
+      const stamp = insecureSeed === undefined ? {} : { insecureSeed };
+      journal.write({ kind: 'resume', step, lost, ...stamp });
+      host.ledger.add({ ...spent, ...stamp });
       host.restore(snapshot.state, loadWeights);
       loadOptimizer();
       return readChain(path);

@@ -20,6 +20,7 @@ import {
   type PrivacyEngineOptions,
   readCheckpoint,
   shuffle,
+  truncatedPoisson,
 } from '../../../../lib/privacy';
 import { rdp } from '../../../../lib/privacy/accounting';
 import { hash } from '../../../../lib/privacy/checkpoint/ledger-file';
@@ -111,6 +112,20 @@ test('another scale, and another exponent of row steps, are refused', () => {
   refused(folder, 'ERR_CHECKPOINT_MISMATCH', /plan\.rowSteps\.exponent: 0\.5 .* 1 now/, () =>
     open(folder, plan(0.2, 1), { resume: true }),
   );
+});
+
+test('another largest batch of samples that are cut is refused', () => {
+  const plan = (maxBatchSize: number): Partial<PrivacyEngineOptions> => ({
+    sampler: truncatedPoisson({ batchSize: 10, maxBatchSize }),
+  });
+  const folder = fresh();
+  const run = open(folder, plan(25));
+  run.train(3);
+  run.checkpoint.close();
+  refused(folder, 'ERR_CHECKPOINT_MISMATCH', /plan\.sampler\.maxBatchSize: 25 .* 12 now/, () => open(folder, plan(12)));
+  const again = open(folder, plan(25));
+  expect(again.train()).toBe(9);
+  again.checkpoint.close();
 });
 
 test('all differences are listed at once', () => {

@@ -238,6 +238,25 @@ test('a removed checkpoint is gone, and the folder can hold another run', () => 
   next.checkpoint.close();
 });
 
+test('a run of which one part could be repeated from a seed says so to its end, whoever takes the other parts', () => {
+  const secure = { insecureSeed: undefined as never };
+  const folder = fresh();
+  for (const [plan, stamp] of [
+    [secure, undefined],
+    [{ insecureSeed: 5 }, 5],
+    [secure, 5],
+    [secure, 5],
+  ] as const) {
+    const part = open(folder, plan);
+    expect(part.train(3)).toBe(3);
+    part.checkpoint.close();
+    expect(part.engine.ledger.insecureSeed).toBe(stamp);
+    expect(readCheckpoint(folder).ledger.insecureSeed).toBe(stamp);
+    expect(privacyStatement(part.engine, { unit: 'one user' }).insecure).toBe(stamp !== undefined);
+    part.engine.close();
+  }
+});
+
 describe('with Re-Attention', () => {
   const plan = { frequencies: frequencies.privateHistogram({ noiseMultiplier: 7 }) };
   const attentive = () => smallModel({ reAttention: { error: 'tracked' } });
