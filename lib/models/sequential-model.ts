@@ -131,7 +131,7 @@ export abstract class SequentialModel extends Module implements Scorer, AcceptsF
           return this.#crossEntropy(hidden, targets, weights);
         }
         const { rows, offsets } = lastRows(batch, hidden);
-        using last = new Segments(offsets, batch.recordIds, segments.step, segments.token);
+        using last = segments.withOffsets(offsets);
         return withSegments(last, () => this.#crossEntropy(hidden.indexSelect(0, rows), targets.indexSelect(0, rows)));
       }),
     );

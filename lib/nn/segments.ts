@@ -31,12 +31,26 @@ export function keyBatch(batch: object, keys: BigInt64Array): void {
   keysOf.set(batch, keys);
 }
 
+/** From numbers of records to keys. */
+export type KeysOf = (recordIds: ArrayLike<number>) => BigInt64Array;
+
+let keysOfRecords: KeysOf | null = null;
+
 /**
  * From now on, rows in segments that name no batch come from `batch`; null: from none in particular. Engines call this for the
  * batch that they hand out, so that a loss computed before, from another batch, is refused.
+ *
+ * @param keys  What segments make of the numbers of records until the next call: a model that opens segments of its own has the numbers
+ *   alone, and dropout must not follow from them. Default: the numbers themselves.
  */
-export function enterBatch(batch: object | null): void {
+export function enterBatch(batch: object | null, keys: KeysOf | null = null): void {
   torch.ops.phantomgrad.set_batch(batch === null ? 0 : batchToken(batch));
+  keysOfRecords = keys;
+}
+
+function keysFrom(recordIds: ArrayLike<number> | BigInt64Array): BigInt64Array {
+  if (recordIds instanceof BigInt64Array) return recordIds;
+  return keysOfRecords?.(recordIds) ?? BigInt64Array.from(recordIds, BigInt);
 }
 
 /** What {@link Segments.of} reads of a batch. */
@@ -56,7 +70,7 @@ export interface SegmentedBatch {
 export class Segments {
   /** `[B + 1]` int64 on the CPU. */
   readonly cuSeqlens: Tensor;
-  /** `[B]` int64: the records' numbers, or what {@link keyBatch} gave the batch instead. */
+  /** `[B]` int64: the records' numbers, or what an engine has given in their place. */
   readonly sampleKeys: Tensor;
   /** The same as an array. */
   readonly keys: BigInt64Array;
@@ -65,9 +79,10 @@ export class Segments {
   readonly samples: number;
   readonly rows: number;
 
+  /** @param recordIds  `[B]` numbers of records, or keys that were made of them. */
   constructor(
     readonly offsets: BigInt64Array,
-    recordIds: ArrayLike<number | bigint> | undefined,
+    recordIds: ArrayLike<number> | BigInt64Array | undefined,
     readonly step: number,
     readonly token: number,
   ) {
@@ -79,7 +94,8 @@ export class Segments {
       raise('ERR_BATCH_DIMENSION', `Segments: expected ${this.samples} record ids, got ${recordIds.length}.`);
     }
     this.keyed = recordIds !== undefined;
-    this.keys = BigInt64Array.from({ length: this.samples }, (_, b) => BigInt(recordIds?.[b] ?? b));
+    this.keys =
+      recordIds === undefined ? BigInt64Array.from({ length: this.samples }, (_, b) => BigInt(b)) : keysFrom(recordIds);
     this.cuSeqlens = keep(fromTypedArray(offsets, [offsets.length]));
     this.sampleKeys = keep(fromTypedArray(this.keys, [this.samples]));
   }

@@ -103,7 +103,7 @@ export class BatchStream<B extends PhysicalBatch> {
       }
       const batch = this.#logical[this.#consumed] as Sampled<B>;
       this.#outstanding = batch;
-      enterBatch(batch);
+      enterBatch(batch, (recordIds) => this.#keys.masks(recordIds));
       yield batch;
       if (this.#outstanding !== null) {
         raise('ERR_BATCH_NOT_SAMPLED', 'batches: the previous batch was not given to optimizer.step({ loss }).');

@@ -36,7 +36,7 @@ export class RecordKeys {
     if (this.#secret === null) return BigInt64Array.from({ length: recordIds.length }, (_, b) => BigInt(recordIds[b]!));
     const blocks = Buffer.alloc(BLOCK * recordIds.length);
     for (let b = 0; b < recordIds.length; b++) {
-      blocks.writeUInt32LE(recordIds[b] as number, BLOCK * b);
+      blocks.writeBigInt64LE(BigInt(recordIds[b] as number), BLOCK * b);
       blocks[BLOCK * b + 8] = PURPOSES[purpose];
     }
     const cipher = createCipheriv('aes-128-ecb', this.#secret, null).setAutoPadding(false);

@@ -6,7 +6,7 @@ import { poisson } from '../../../lib/privacy';
 import { RecordKeys } from '../../../lib/privacy/record-keys';
 import { insecureRandom, secureRandom } from '../../../lib/privacy/sampling';
 import { tidy } from '../../../lib/tensor';
-import { engineFor, histories, smallModel } from './fixture';
+import { engineFor, histories, optimizers, smallModel } from './fixture';
 
 const IDS = Int32Array.from({ length: 40 }, (_, id) => id);
 
@@ -31,6 +31,28 @@ test('in private training dropout does not follow from seed, step and number of 
   const moved = [...one].filter(([record, loss]) => loss !== other.get(record)).length;
   expect(moved).toBeGreaterThanOrEqual(one.size - 2); // masks that are alike are rare
   expect(losses(3)).toEqual(losses(3));
+});
+
+test('nor in segments that a model makes itself of the numbers of the records', () => {
+  const keysIn = (insecureSeed: number | undefined): Map<number, bigint> => {
+    const model = smallModel();
+    const engine = engineFor(model, { sampler: poisson({ batchSize: 40 }), insecureSeed: insecureSeed as number });
+    engine.attach(optimizers.sgd(model));
+    const batch = engine.batches(histories()).next().value!;
+    const { samples, recordIds, step } = batch;
+    using own = Segments.equal(samples, 1, { recordIds, step });
+    using ofBatch = Segments.of(batch);
+    using other = own.withOffsets(BigInt64Array.from(own.offsets, (end) => 3n * end));
+    expect(own.keys).toEqual(ofBatch.keys);
+    expect(other.keys).toEqual(own.keys);
+    engine.close();
+    using after = Segments.equal(samples, 1, { recordIds, step });
+    expect(after.keys).toEqual(BigInt64Array.from(recordIds, BigInt));
+    return new Map(Array.from(recordIds, (record, b) => [record, own.keys[b]!]));
+  };
+  const [one, other] = [keysIn(undefined), keysIn(undefined)];
+  expect([...one].filter(([record, key]) => key === BigInt(record) || key === other.get(record))).toEqual([]);
+  expect([...keysIn(3)].every(([record, key]) => key === BigInt(record))).toBe(true);
 });
 
 test('nor does the sequence that a record of several trains on', () => {
