@@ -15,14 +15,14 @@ import { buildEnvironment, generator } from './tools.mjs';
 
 const require = createRequire(import.meta.url);
 const { withLock } = require('../lib/native/lock.cjs');
+const { PLUGIN_SOURCES } = require('../lib/native/digest.cjs');
 
 const RELEASE = join(root, 'build', 'Release');
 export const PLUGIN = 'libphantomgrad_cuda.so';
-const INPUTS = ['csrc/cuda', 'csrc/shared', 'scripts/build-cuda.mjs', 'scripts/nvcc.mjs'];
 
 /** Whether the plugin that lies in build/Release was made from other sources than are here now. */
 export function stalePlugin() {
-  return existsSync(join(RELEASE, PLUGIN)) && readStamp('cuda')?.digest !== digestOf(INPUTS);
+  return existsSync(join(RELEASE, PLUGIN)) && readStamp('cuda')?.digest !== digestOf(PLUGIN_SOURCES);
 }
 
 /** Builds the plugin into `out`. It links no LibTorch, so that the headers of `libtorch` are all that it needs. */
@@ -33,7 +33,7 @@ export function buildCuda({ libtorch, out = RELEASE }) {
 
 async function buildOnce(libtorch, out) {
   const nvcc = await ensureNvcc();
-  const digest = digestOf(INPUTS);
+  const digest = digestOf(PLUGIN_SOURCES);
   if (out === RELEASE) dropStamp('cuda');
   const env = await buildEnvironment();
   const tree = join(root, '.cmake-cuda');

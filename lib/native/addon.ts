@@ -77,6 +77,8 @@ export function openNative(env: Environment = process.env): OpenedNative {
   const files = nativeFiles();
   const libtorch = findLibtorch(env);
   const cuda = cudaLibraries(libtorch.root, files.core);
+  // Once a process, on the standard error: they may compute something else than this version says.
+  if (cuda.stale !== null && cuda.libraries.length > 0) process.emitWarning(cuda.stale, 'StalePlugin');
   try {
     const loader = createRequire(__filename)(files.loader) as Loader;
     const load = (more: readonly string[]): object => loader.load([...librariesOf(libtorch), ...more], files.core);

@@ -99,6 +99,7 @@ export function diagnose(): Diagnosis {
         const { cuda, exports: core } = openNative();
         gpu = describeCuda(cuda);
         const text = `opened in ${(performance.now() - started).toFixed(0)} ms`;
+        if (cuda.stale !== null) kernels.push({ name: 'GPU kernels', ok: cuda.problem !== null, text: cuda.stale });
         if (cuda.problem === null && cuda.plugin !== null) kernels.push(tryKernels(core));
         return text;
       }),

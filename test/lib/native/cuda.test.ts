@@ -1,10 +1,11 @@
 // What a GPU needs: driver, libraries, kernels. What is missing is named; what is downloaded is everything that LibTorch asks for.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 import { cudaLibraries, libtorchFolder, searchLibtorch } from '../../../lib/native';
 import { CUDA_PEAK_BYTES, CUDA_WHEELS } from '../../../lib/native/cuda-wheels';
+import { digestBelow, PLUGIN_SOURCES } from '../../../lib/native/digest.cjs';
 import { describeCuda, describeKernels } from '../../../lib/native/doctor';
 import { downloadLibtorch } from '../../../lib/native/setup';
 import { CPU_WHEELS } from '../../../lib/native/wheels';
@@ -55,9 +56,9 @@ test('wheels are pinned: name, version and checksum of a file for linux-x64', ()
 });
 
 describe('what stands between a process and a GPU', () => {
-  const none = { version: '/nowhere/version', wsl: '/nowhere/dxg' };
+  const none = { version: '/nowhere/version', control: '/nowhere/nvidiactl', wsl: '/nowhere/dxg' };
   let root: string;
-  let driver: { version: string; wsl: string };
+  let driver: typeof none;
   let core: string;
 
   beforeEach(() => {
@@ -65,7 +66,7 @@ describe('what stands between a process and a GPU', () => {
     root = join(folder, 'torch');
     core = join(folder, 'libphantomgrad-2.11.so');
     mkdirSync(join(root, 'lib'), { recursive: true });
-    driver = { version: join(folder, 'version'), wsl: none.wsl };
+    driver = { ...none, version: join(folder, 'version') };
     writeFileSync(
       driver.version,
       'NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release Build\n',
@@ -91,8 +92,29 @@ describe('what stands between a process and a GPU', () => {
   test('everything but kernels of ours', () => {
     put(...libraries());
     const found = cudaLibraries(root, core, driver);
-    expect(found).toEqual({ driver: '580.65.06', libraries: libraries(), problem: null, plugin: null });
+    expect(found).toEqual({ driver: '580.65.06', libraries: libraries(), problem: null, plugin: null, stale: null });
     expect(describeCuda(found)).toMatch(/580\.65\.06.*LibTorch's operators do all work/);
+  });
+
+  test('a driver that shows its device alone, as in some sandboxes', () => {
+    const control = join(root, 'nvidiactl');
+    put(...libraries(), control);
+    expect(cudaLibraries(root, core, { ...none, control })).toMatchObject({ driver: 'unknown', problem: null });
+  });
+
+  test('kernels that were built from other sources than lie there are named with what builds them again', () => {
+    const plugin = join(core, '..', 'libphantomgrad_cuda.so');
+    put(...libraries(), plugin);
+    const found = (): string | null => cudaLibraries(root, core, driver, dirname(core)).stale;
+    expect(found()).toBeNull(); // nothing says what they were built from: a plugin from elsewhere
+    const source = join(dirname(core), 'csrc', 'cuda', 'kernel.cu');
+    for (const folder of [dirname(source), join(dirname(core), '.setup')]) mkdirSync(folder, { recursive: true });
+    writeFileSync(source, 'one');
+    const stamp = { digest: digestBelow(dirname(core), PLUGIN_SOURCES) };
+    writeFileSync(join(dirname(core), '.setup', 'cuda.json'), JSON.stringify(stamp));
+    expect(found()).toBeNull();
+    writeFileSync(source, 'two');
+    expect(found()).toMatch(/libphantomgrad_cuda\.so was built from other sources.*npm run build -- --cuda/);
   });
 
   test('everything: the kernels are opened last', () => {
