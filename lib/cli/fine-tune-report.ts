@@ -12,6 +12,7 @@ const NAMES: Readonly<Record<string, string>> = {
   majority: 'most frequent class',
   unigram: 'frequencies of tokens',
   retrieval: 'text of the nearest training table',
+  retrievalDelexicalised: 'the same with placeholders',
 };
 
 /** One line a model or yardstick, one column a metric. */

@@ -4,7 +4,7 @@ import { Command, Option } from 'commander';
 
 import type { TableToTextOptions } from '../tasks/fine-tune';
 import { type RunFlags, runFineTune, withCommonOptions, withPrefixOptions } from './fine-tune-options';
-import { number } from './values';
+import { list, number } from './values';
 
 export function trainTable2textCommand(): Command {
   const command = new Command('table2text')
@@ -20,6 +20,7 @@ export function trainTable2textCommand(): Command {
     .option('--tokenizer <dir>', 'folder of a tokenizer (default: that of the model)')
     .option('--max-source <n>', 'tokens kept of a table (default: 100)', number)
     .option('--max-target <n>', 'tokens kept of a text (default: 100)', number)
+    .option('--delexicalise <fields>', 'of E2E: placeholders for the values of fields, by comma: name,near', list)
     .option('--tables <n>', 'held-out tables that are written about (default: all)', number)
     .option('--beams <n>', 'beams of those texts (default: 1)', number);
   return withPrefixOptions(withCommonOptions(command, 'table2text', 'pairs'))

@@ -44,6 +44,7 @@ export { classifiedTexts, glue, GLUE } from './text/glue';
 export type { ClassificationLayout, ClassifiedText, ClassifiedTexts, GlueOptions, GlueTask } from './text/glue';
 export { infilling, PROMPTS } from './text/infilling';
 export type { Infilling, InfillingOptions, Prompt } from './text/infilling';
+export { delexicaliseTable, delexicaliseText, relexicalise } from './text/delexicalise';
 export { tablePrompt, tableToText } from './text/table-to-text';
 export type { TableToTextOptions } from './text/table-to-text';
 export { dart, e2e, linearise, meanings } from './text/tables';

@@ -3,6 +3,7 @@
 import * as check from '../../check';
 import { raise } from '../../errors';
 import type { TextTokenizer } from '../tokenizer';
+import { delexicaliseTable, delexicaliseText } from './delexicalise';
 import { meanings, type TablePair } from './tables';
 import { IGNORED_LABEL } from './tokens';
 import { TokenDataset, type TokenSequence } from './token-dataset';
@@ -18,6 +19,8 @@ export interface TableToTextOptions {
   readonly maxSource?: number;
   /** Tokens kept of a reference, its end token included; a reference that is cut has none. Default 256. */
   readonly maxTarget?: number;
+  /** Fields of E2E whose values become placeholders in table and text, by the names of the file: `['name', 'near']`. Default: none. */
+  readonly delexicalise?: readonly string[];
   /** Chooses among the references of a record. Default 0. */
   readonly seed?: number;
 }
@@ -29,8 +32,8 @@ export interface TableToTextOptions {
  * @example const train = data.tableToText(await data.e2e('trainset.csv'), { tokenizer: gpt2, unit: 'pair' });
  */
 export function tableToText(pairs: readonly TablePair[], options: TableToTextOptions): TokenDataset {
-  check.onlyKnown('tableToText', options, ['tokenizer', 'unit', 'maxSource', 'maxTarget', 'seed']);
-  const { tokenizer, unit, maxTarget = 256, seed = 0 } = options;
+  check.onlyKnown('tableToText', options, ['tokenizer', 'unit', 'maxSource', 'maxTarget', 'delexicalise', 'seed']);
+  const { tokenizer, unit, maxTarget = 256, delexicalise = [], seed = 0 } = options;
   check.oneOf('tableToText', { unit }, ['pair', 'mr']);
   check.integer('tableToText', { maxTarget }, 1);
   const { eos } = marks(tokenizer);
@@ -38,11 +41,12 @@ export function tableToText(pairs: readonly TablePair[], options: TableToTextOpt
     const target = [...tokenizer.encode(` ${reference}`, { specials: false }), eos].slice(0, maxTarget);
     return { ids: [...prompt, ...target], labels: [...Array.from(prompt, () => IGNORED_LABEL), ...target] };
   };
+  // By the tables as they are: two that differ in a name alone stay two records.
   const groups =
     unit === 'mr' ? meanings(pairs) : pairs.map(({ source, reference }) => ({ source, references: [reference] }));
   const records = groups.map(({ source, references }) => {
     const prompt = tablePrompt(source, options);
-    return { sequences: references.map((reference) => sequence(prompt, reference)) };
+    return { sequences: references.map((text) => sequence(prompt, delexicaliseText(text, source, delexicalise))) };
   });
   return new TokenDataset(records, { objective: 'causal', vocabularySize: tokenizer.vocabularySize, seed });
 }
@@ -50,10 +54,17 @@ export function tableToText(pairs: readonly TablePair[], options: TableToTextOpt
 /** What a model is given to write about a table: the beginning of its records, up to the separator. */
 export function tablePrompt(
   source: string,
-  { tokenizer, maxSource = 256 }: Pick<TableToTextOptions, 'tokenizer' | 'maxSource'>,
+  {
+    tokenizer,
+    maxSource = 256,
+    delexicalise = [],
+  }: Pick<TableToTextOptions, 'tokenizer' | 'maxSource' | 'delexicalise'>,
 ): Int32Array {
   check.integer('tableToText', { maxSource }, 1);
-  const ids = tokenizer.encode(` ${source}`, { specials: false, maxLength: maxSource });
+  const ids = tokenizer.encode(` ${delexicaliseTable(source, delexicalise)}`, {
+    specials: false,
+    maxLength: maxSource,
+  });
   return Int32Array.from([...ids, marks(tokenizer).bos]);
 }
 

@@ -26,6 +26,9 @@ const E2E_NAMES: Readonly<Record<string, string>> = {
   familyFriendly: 'family friendly',
 };
 
+/** What a field is called in the line of a table. @param name  As the file calls it. */
+export const fieldName = (name: string): string => E2E_NAMES[name] ?? name;
+
 /**
  * `name[The Eagle], eatType[pub]` as `name : The Eagle | Type : pub`, the line of prefix-tuning (Li and Liang 2021, arXiv 2101.00190) that
  * private fine-tuning of GPT-2 reads (Li et al. 2022, arXiv 2110.05679).
@@ -35,7 +38,7 @@ const E2E_NAMES: Readonly<Record<string, string>> = {
 export function linearise(meaning: string): string | undefined {
   const slots = [...meaning.matchAll(/\s*([^[\],]+?)\s*\[([^\]]*)\]\s*(?:,|$)/gy)];
   if (slots.length === 0 || slots.reduce((sum, [whole]) => sum + whole.length, 0) !== meaning.length) return undefined;
-  return slots.map(([, name, value]) => `${E2E_NAMES[name!] ?? name!} : ${value!.trim()}`).join(' | ');
+  return slots.map(([, name, value]) => `${fieldName(name!)} : ${value!.trim()}`).join(' | ');
 }
 
 /**

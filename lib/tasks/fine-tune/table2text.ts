@@ -3,9 +3,12 @@
 import * as check from '../../check';
 import {
   dart,
+  delexicaliseTable,
+  delexicaliseText,
   e2e,
   type Meaning,
   meanings,
+  relexicalise,
   type TablePair,
   tablePrompt,
   tableToText,
@@ -14,6 +17,7 @@ import {
 } from '../../data';
 import { raise } from '../../errors';
 import { type CausalLM, fromPretrained, generate } from '../../models';
+import type { Json } from '../../models/pretrained/config';
 import { bleu, nist, rougeL } from '../metrics';
 import type { OnEvent } from '../run/events';
 import { type Exam, type Metrics, perplexityOf } from './exam';
@@ -37,6 +41,11 @@ export interface TableToTextOptions extends CommonOptions {
   readonly maxSource?: number;
   /** Tokens kept of a text. Default 100. */
   readonly maxTarget?: number;
+  /**
+   * Fields of E2E whose values become placeholders in table and text, and are put back into what is written: `['name', 'near']`. For small
+   * models, which cannot spell a name that they have never read. Perplexity is then that of the texts with placeholders. Default: none.
+   */
+  readonly delexicalise?: readonly string[];
   /** Held-out tables that are written about and compared; perplexity is of all. Default: all. */
   readonly tables?: number;
   /** Beams of the texts that are compared. Default 1: greedy. */
@@ -50,6 +59,7 @@ interface Settings {
   readonly maxTarget: number;
   readonly tables: number | null;
   readonly beams: number;
+  readonly delexicalise: readonly string[];
 }
 
 export const tablesToText: Task<TableToTextOptions, CausalLM> = {
@@ -59,7 +69,7 @@ export const tablesToText: Task<TableToTextOptions, CausalLM> = {
     epochs: { pretrained: 10, scratch: 15 },
     learningRate: { pretrained: 2e-3, scratch: 3e-3 },
   },
-  keys: ['unit', 'tokenizer', 'maxSource', 'maxTarget', 'tables', 'beams'],
+  keys: ['unit', 'tokenizer', 'maxSource', 'maxTarget', 'delexicalise', 'tables', 'beams'],
 
   async prepare(options, common): Promise<Material<CausalLM>> {
     const { unit = 'pair' } = options;
@@ -72,11 +82,13 @@ export const tablesToText: Task<TableToTextOptions, CausalLM> = {
     checkVocabulary(NAME, tokenizer, vocabulary);
     const files = tableFiles(options.data, options.test);
     const all = await readPairs(files.train);
+    checkFields(settings.delexicalise, files.train, all);
     const pairs = common.quick ? all.slice(0, DEFAULTS.quick.records) : all;
     const others = await readPairs(files.test);
     const held = common.quick ? others.slice(0, DEFAULTS.quick.heldOut) : others;
     const { maxSource, maxTarget } = settings;
-    const train = tableToText(pairs, { tokenizer, unit, maxSource, maxTarget, seed: common.seed });
+    const { delexicalise } = settings;
+    const train = tableToText(pairs, { tokenizer, unit, maxSource, maxTarget, delexicalise, seed: common.seed });
     checkLength(train, maxLength);
     return {
       make,
@@ -93,7 +105,7 @@ export const tablesToText: Task<TableToTextOptions, CausalLM> = {
       tokenizer: folder,
       settings: { ...settings, tokenizer: 'folder' },
       before: true,
-      baselines: (tell) => ({ retrieval: retrievalOf(pairs, tablesOf(held, settings.tables), tell) }),
+      baselines: (tell) => retrievals(pairs, tablesOf(held, settings.tables), delexicalise, tell),
     };
   },
 
@@ -104,20 +116,31 @@ export const tablesToText: Task<TableToTextOptions, CausalLM> = {
     const { vocabulary, maxLength } = model.backbone;
     checkVocabulary('evaluate', tokenizer, vocabulary);
     const file = tableFiles(data, undefined, 'evaluate').test;
-    return examOf(await readPairs(file), tokenizer, settings as unknown as Settings, maxLength);
+    const stored = { ...settings, delexicalise: fieldsOf(settings) } as unknown as Settings;
+    return examOf(await readPairs(file), tokenizer, stored, maxLength);
   },
 };
 
 function settingsOf(options: TableToTextOptions, quick: boolean): Settings {
-  const { maxSource = 100, maxTarget = 100, tables, beams = 1 } = options;
+  const { maxSource = 100, maxTarget = 100, tables, beams = 1, delexicalise = [] } = options;
   check.integer(NAME, { maxSource }, 1);
   check.integer(NAME, { maxTarget }, 2);
   check.integer(NAME, { beams }, 1);
   if (tables !== undefined) check.integer(NAME, { tables }, 1);
-  return { maxSource, maxTarget, beams, tables: tables ?? (quick ? DEFAULTS.quick.tables : null) };
+  return { maxSource, maxTarget, beams, delexicalise, tables: tables ?? (quick ? DEFAULTS.quick.tables : null) };
 }
 
 const readPairs = (file: string): Promise<TablePair[]> => (/\.json(\.gz)?$/.test(file) ? dart(file) : e2e(file));
+
+/** Fields that a run's tables were stripped of; runs from before it was possible name none. */
+export const fieldsOf = ({ delexicalise = [] }: Json): readonly string[] => delexicalise as readonly string[];
+
+function checkFields(names: readonly string[], file: string, pairs: readonly TablePair[]): void {
+  for (const name of names) {
+    if (pairs.some(({ source }) => delexicaliseTable(source, [name]) !== source)) continue;
+    raise('ERR_INVALID_ARGUMENT', `${NAME}: --delexicalise: no table of ${file} has a field ${JSON.stringify(name)}.`);
+  }
+}
 
 function checkLength({ longest }: TokenDataset, most: number): void {
   if (longest <= most) return;
@@ -137,8 +160,8 @@ function examOf(
   settings: Settings,
   most: number,
 ): Exam<CausalLM> {
-  const { maxSource, maxTarget, tables } = settings;
-  const records = tableToText(held, { tokenizer, unit: 'pair', maxSource, maxTarget });
+  const { maxSource, maxTarget, delexicalise, tables } = settings;
+  const records = tableToText(held, { tokenizer, unit: 'pair', maxSource, maxTarget, delexicalise });
   checkLength(records, most);
   return {
     records: records.length,
@@ -155,16 +178,18 @@ function textsOf(
   model: CausalLM,
   tables: readonly Meaning[],
   tokenizer: TextTokenizer,
-  { maxSource, maxTarget, beams }: Settings,
+  { maxSource, maxTarget, beams, delexicalise }: Settings,
   tell: OnEvent,
 ): Metrics {
   const texts: string[] = [];
   for (let at = 0; at < tables.length; at += TOGETHER) {
-    const prompts = tables.slice(at, at + TOGETHER).map(({ source }) => tablePrompt(source, { tokenizer, maxSource }));
+    const some = tables.slice(at, at + TOGETHER);
+    const prompts = some.map(({ source }) => tablePrompt(source, { tokenizer, maxSource, delexicalise }));
     const room = model.backbone.maxLength - Math.max(...prompts.map(({ length }) => length));
     const eosTokenId = tokenizer.special.eos ?? tokenizer.special.sep;
     const options = { maxNewTokens: Math.min(maxTarget, room), doSample: false, numBeams: beams, eosTokenId };
-    texts.push(...generate(model, prompts, options).map((ids) => tokenizer.decode(ids).trim()));
+    const written = generate(model, prompts, options).map((ids) => tokenizer.decode(ids).trim());
+    texts.push(...written.map((text, k) => relexicalise(text, some[k]!.source, delexicalise)));
     tell({ kind: 'measuring', what: 'Writing about held-out tables', done: texts.length, of: tables.length });
   }
   return scores(texts, tables);
@@ -179,11 +204,24 @@ function scores(texts: readonly string[], tables: readonly Meaning[]): Metrics {
   };
 }
 
-function retrievalOf(pairs: readonly TablePair[], tables: readonly Meaning[], tell: OnEvent): Metrics {
-  const texts = nearestReferences(
-    meanings(pairs),
-    tables.map(({ source }) => source),
-  );
-  tell({ kind: 'measuring', what: 'Nearest training table', done: texts.length, of: tables.length });
-  return scores(texts, tables);
+// With placeholders the nearest table is one of the same fields, whatever its name: a yardstick of its own.
+function retrievals(
+  pairs: readonly TablePair[],
+  tables: readonly Meaning[],
+  names: readonly string[],
+  tell: OnEvent,
+): Record<string, Metrics> {
+  const retrieval = scores(nearestReferences(meanings(pairs), sourcesOf(tables)), tables);
+  tell({ kind: 'measuring', what: 'Nearest training table', done: tables.length, of: tables.length });
+  if (names.length === 0) return { retrieval };
+  const bare = pairs.map(({ source, reference }) => ({
+    source: delexicaliseTable(source, names),
+    reference: delexicaliseText(reference, source, names),
+  }));
+  const sources = sourcesOf(tables).map((source) => delexicaliseTable(source, names));
+  const texts = nearestReferences(meanings(bare), sources);
+  const filled = texts.map((text, k) => relexicalise(text, tables[k]!.source, names));
+  return { retrieval, retrievalDelexicalised: scores(filled, tables) };
 }
+
+const sourcesOf = (tables: readonly Meaning[]): string[] => tables.map(({ source }) => source);

@@ -1,7 +1,7 @@
 // Text from the model of a folder: prompts in words, or tables for a model that was trained on them.
 
 import * as check from '../../check';
-import { linearise, tablePrompt, type TextTokenizer, tokenizer } from '../../data';
+import { linearise, relexicalise, tablePrompt, type TextTokenizer, tokenizer } from '../../data';
 import { raise } from '../../errors';
 import { fromPretrained, generate, type GenerateOptions, modelFolder } from '../../models';
 import type { Json } from '../../models/pretrained/config';
@@ -9,6 +9,7 @@ import { checkDevice } from '../../tensor';
 import { isFineTuned, readSettings } from './folder';
 import { TASKS } from './job';
 import { storedTokenizer } from './lm';
+import { fieldsOf } from './table2text';
 import { checkVocabulary } from './tokenizers';
 
 export interface WriteOptions extends GenerateOptions {
@@ -54,17 +55,26 @@ export async function write(
     const ids = prompts.map((prompt) => encode(prompt, words, table));
     const end = table === null ? {} : { eosTokenId: words.special.eos ?? words.special.sep };
     const written = generate(model, ids, { ...end, ...options });
-    return prompts.map((prompt, k) => ({ prompt, text: words.decode(written[k] ?? []) }));
+    return prompts.map((prompt, k) => {
+      const text = words.decode(written[k] ?? []);
+      return { prompt, text: table === null ? text : relexicalise(text, lineOf(prompt), fieldsOf(table)) };
+    });
   } finally {
     model.dispose();
   }
 }
 
+const lineOf = (prompt: string): string => linearise(prompt) ?? prompt;
+
 function encode(prompt: string, words: TextTokenizer, table: Json | null): Int32Array {
   const ids =
     table === null
       ? words.encode(prompt, { specials: false })
-      : tablePrompt(linearise(prompt) ?? prompt, { tokenizer: words, maxSource: table.maxSource as number });
+      : tablePrompt(lineOf(prompt), {
+          tokenizer: words,
+          maxSource: table.maxSource as number,
+          delexicalise: fieldsOf(table),
+        });
   if (prompt.trim() === '' || ids.length === 0)
     raise('ERR_INVALID_ARGUMENT', 'generate: a prompt must hold text, got an empty one.');
   const { bos } = words.special;
