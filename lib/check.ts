@@ -9,7 +9,11 @@ function only<T>(argument: Named<T>): [string, T] {
 }
 
 function show(value: unknown): string {
-  return typeof value === 'string' ? JSON.stringify(value) : String(value);
+  if (typeof value === 'string') return JSON.stringify(value);
+  if (typeof value === 'function') return 'a function';
+  if (typeof value !== 'object' || value === null) return String(value);
+  // An object without a prototype has no way to be a string.
+  return Array.isArray(value) ? 'an array' : `an object of class ${value.constructor?.name ?? 'null'}`;
 }
 
 function refuse(operation: string, name: string, expected: string, value: unknown): never {
@@ -66,8 +70,34 @@ export function oneOf<T>(operation: string, argument: Named<T>, allowed: readonl
   if (!allowed.includes(value)) refuse(operation, name, `one of ${allowed.map(show).join(', ')}`, value);
 }
 
+/** An object, as options are. @throws ERR_INVALID_ARGUMENT */
+export function object(operation: string, argument: Named<object>): void {
+  const [name, value] = only(argument);
+  if (typeof value !== 'object' || value === null) refuse(operation, name, 'an object', value);
+}
+
+/** An array. @throws ERR_INVALID_ARGUMENT */
+export function list(operation: string, argument: Named<readonly unknown[]>): void {
+  const [name, value] = only(argument);
+  if (!Array.isArray(value)) refuse(operation, name, 'an array', value);
+}
+
+/** A text that is not empty: a name, or a path. @throws ERR_INVALID_ARGUMENT */
+export function text(operation: string, argument: Named<string>): void {
+  const [name, value] = only(argument);
+  if (typeof value !== 'string' || value === '') refuse(operation, name, 'a text that is not empty', value);
+}
+
+/** An object with a `method`; `kind` says what it should be. @throws ERR_INVALID_ARGUMENT */
+export function able(operation: string, argument: Named<object>, method: string, kind: string): void {
+  const [name, value] = only(argument);
+  const has = typeof value === 'object' && value !== null && typeof Reflect.get(value, method) === 'function';
+  if (!has) refuse(operation, name, `${kind}, with ${method}()`, value);
+}
+
 /** No key beside the `known` ones: an option that nothing reads would be ignored in silence. @throws ERR_INVALID_ARGUMENT */
 export function onlyKnown(operation: string, options: object, known: readonly string[]): void {
+  object(operation, { options });
   const stranger = Object.keys(options).find((key) => !known.includes(key));
   if (stranger === undefined) return;
   raise('ERR_INVALID_ARGUMENT', `${operation}: there is no option ${stranger}; known are ${known.join(', ')}.`);

@@ -1,5 +1,6 @@
 // x * w + b with a per-sample rule: scale and shift by parameters that are smaller than a sample.
 
+import * as check from '../check';
 import { type Tensor, torch } from '../tensor';
 
 export interface AffineOptions {
@@ -20,7 +21,9 @@ export function affine(
   x: Tensor,
   weight: Tensor | null,
   bias: Tensor | null = null,
-  { axis = -1 }: AffineOptions = {},
+  options: AffineOptions = {},
 ): Tensor {
+  check.onlyKnown('affine', options, ['axis']);
+  const { axis = -1 } = options;
   return torch.ops.phantomgrad.affine(x, weight, bias, axis);
 }

@@ -6,7 +6,7 @@ import { raise } from '../errors';
 import { type Tensor, torch } from '../tensor';
 import { segmentsForDropout } from './dropout';
 import { type LayerOptions, sharedInitializer } from './initializer';
-import { Linear } from './linear';
+import { Linear, LINEAR_OPTIONS } from './linear';
 import { Module } from './module';
 import { exactly, linear, linearVariance, NO_NOISE, type Noisy, type WeightNoise } from './noisy';
 import { currentSegments, equalSegments } from './segments';
@@ -24,6 +24,13 @@ export interface SelfAttentionOptions extends LayerOptions {
   readonly std?: number;
 }
 
+const KNOWN = [
+  ...LINEAR_OPTIONS,
+  'heads',
+  'causal',
+  'dropout',
+] as const satisfies readonly (keyof SelfAttentionOptions)[];
+
 /**
  * softmax(Q Kᵀ / √(dim / heads)) V for each head, between two linear projections (Vaswani et al. 2017, section 3.2).
  */
@@ -40,13 +47,14 @@ export class SelfAttention extends Module {
 
   constructor(dim: number, options: SelfAttentionOptions = {}) {
     super();
-    const { heads = 1, causal = true, dropout = 0, init = sharedInitializer() } = options;
+    check.onlyKnown('SelfAttention', options, KNOWN);
+    const { heads = 1, causal = true, dropout = 0, init = sharedInitializer(), ...others } = options;
     check.integer('SelfAttention', { dim }, 1);
     check.integer('SelfAttention', { heads }, 1);
     if (dim % heads !== 0)
       raise('ERR_INVALID_ARGUMENT', `SelfAttention: ${heads} heads do not divide a width of ${dim}.`);
     check.share('SelfAttention', { dropout });
-    const linear = { ...options, init };
+    const linear = { ...others, init };
     this.qkv = new Linear(dim, 3 * dim, linear);
     this.out = new Linear(dim, dim, linear);
     this.dim = dim;
@@ -73,7 +81,9 @@ export class SelfAttention extends Module {
    * @param propagate  Whether the result shall carry its variance. Default true.
    * @throws ERR_BATCH_DIMENSION as in {@link forward}
    */
-  forwardNoisy(x: Noisy, noise: WeightNoise, { propagate = true }: { readonly propagate?: boolean } = {}): Noisy {
+  forwardNoisy(x: Noisy, noise: WeightNoise, options: { readonly propagate?: boolean } = {}): Noisy {
+    check.onlyKnown('SelfAttention.forwardNoisy', options, ['propagate']);
+    const { propagate = true } = options;
     const { mean, variance } = x;
     const [query, key, value] = this.qkv
       .forward(mean)
@@ -83,7 +93,7 @@ export class SelfAttention extends Module {
     const open = currentSegments();
     using own = open === null && !drop ? equalSegments('SelfAttention', mean) : null;
     const segments = drop ? segmentsForDropout('SelfAttention') : (open ?? own!);
-    const options = {
+    const settings = {
       heads: this.heads,
       causal: this.causal,
       ...(drop ? { dropout: this.dropout, sample_keys: segments.sampleKeys } : {}),
@@ -92,14 +102,14 @@ export class SelfAttention extends Module {
       site: this.site,
     };
     if (variance === null) {
-      const mixed = torch.ops.phantomgrad.attention(query, key, value, segments.cuSeqlens, options);
+      const mixed = torch.ops.phantomgrad.attention(query, key, value, segments.cuSeqlens, settings);
       return exactly(this.out.forward(mixed.view(mean.shape)));
     }
     // Columns: a query's, a key's and a value's variance for each head.
     const spread = linearVariance(this.qkv, mean, variance, noise, 3 * this.heads);
     const ofKeys = spread.narrow(1, this.heads, this.heads);
     const [mixed, mixedVariance] = torch.ops.phantomgrad.re_attention(query, key, value, ofKeys, segments.cuSeqlens, {
-      ...options,
+      ...settings,
       correction: noise.correction,
       max_penalty: noise.maxPenalty,
       value_variance: propagate ? spread.narrow(1, 2 * this.heads, this.heads) : null,

@@ -3,7 +3,7 @@
 import * as check from '../check';
 import { type Tensor, torch, zeros } from '../tensor';
 import { sharedInitializer } from './initializer';
-import type { LinearOptions } from './linear';
+import { LINEAR_OPTIONS, type LinearOptions } from './linear';
 import { Module } from './module';
 import { Parameter } from './parameter';
 
@@ -19,6 +19,7 @@ export class Conv1D extends Module {
 
   constructor(inFeatures: number, outFeatures: number, options: LinearOptions = {}) {
     super();
+    check.onlyKnown('Conv1D', options, LINEAR_OPTIONS);
     check.integer('Conv1D', { inFeatures }, 1);
     check.integer('Conv1D', { outFeatures }, 1);
     const { bias = true, dtype = 'float32', init = sharedInitializer(), std = 0.02 } = options;

@@ -3,7 +3,7 @@
 import * as check from '../check';
 import { raise } from '../errors';
 import { type Tensor, torch, zeros } from '../tensor';
-import { type LayerOptions, sharedInitializer } from './initializer';
+import { LAYER_OPTIONS, type LayerOptions, sharedInitializer } from './initializer';
 import { Module } from './module';
 import { Parameter } from './parameter';
 
@@ -25,6 +25,16 @@ export interface ConvolutionOptions extends LayerOptions {
   readonly std?: number;
 }
 
+const KNOWN = [
+  ...LAYER_OPTIONS,
+  'stride',
+  'padding',
+  'dilation',
+  'groups',
+  'bias',
+  'std',
+] as const satisfies readonly (keyof ConvolutionOptions)[];
+
 abstract class Convolution extends Module {
   /** `[outChannels, inChannels / groups, ...kernelSize]`. */
   readonly weight: Parameter;
@@ -44,6 +54,7 @@ abstract class Convolution extends Module {
     options: ConvolutionOptions,
   ) {
     super();
+    check.onlyKnown(operation, options, KNOWN);
     const { stride = 1, padding = 0, dilation = 1, groups = 1, bias = true, dtype = 'float32' } = options;
     check.integer(operation, { inChannels }, 1);
     check.integer(operation, { outChannels }, 1);

@@ -3,7 +3,7 @@
 import * as check from '../check';
 import { raise } from '../errors';
 import { type Tensor, torch } from '../tensor';
-import { type LayerOptions, sharedInitializer } from './initializer';
+import { LAYER_OPTIONS, type LayerOptions, sharedInitializer } from './initializer';
 import { Module } from './module';
 import { currentSegments, type Segments } from './segments';
 
@@ -36,9 +36,14 @@ export class Dropout extends Module {
   readonly seed: number;
   readonly site: number;
 
-  /** @throws ERR_INVALID_ARGUMENT unless 0 ≤ p < 1 */
-  constructor(p: number, { init = sharedInitializer() }: Pick<LayerOptions, 'init'> = {}) {
+  /**
+   * @param options Those of layers, so that a model has one object for all; the element type is that of the input.
+   * @throws ERR_INVALID_ARGUMENT unless 0 ≤ p < 1
+   */
+  constructor(p: number, options: LayerOptions = {}) {
     super();
+    check.onlyKnown('Dropout', options, LAYER_OPTIONS);
+    const { init = sharedInitializer() } = options;
     check.share('Dropout', { p });
     this.p = p;
     this.seed = init.seed;

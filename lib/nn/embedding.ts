@@ -2,7 +2,7 @@
 
 import * as check from '../check';
 import { type Tensor, torch } from '../tensor';
-import { type LayerOptions, sharedInitializer } from './initializer';
+import { LAYER_OPTIONS, type LayerOptions, sharedInitializer } from './initializer';
 import { Module } from './module';
 import { Parameter } from './parameter';
 
@@ -15,6 +15,8 @@ export interface EmbeddingOptions extends LayerOptions {
   readonly std?: number;
 }
 
+const KNOWN = [...LAYER_OPTIONS, 'paddingId', 'scale', 'std'] as const satisfies readonly (keyof EmbeddingOptions)[];
+
 /** A table of `count` rows of `dim` values. */
 export class Embedding extends Module {
   /** `[count, dim]`. Give it to a softmax head too, and the two are tied. */
@@ -24,6 +26,7 @@ export class Embedding extends Module {
 
   constructor(count: number, dim: number, options: EmbeddingOptions = {}) {
     super();
+    check.onlyKnown('Embedding', options, KNOWN);
     check.integer('Embedding', { count }, 1);
     check.integer('Embedding', { dim }, 1);
     const { dtype = 'float32', init = sharedInitializer(), paddingId = -1, scale = 1, std = 0.02 } = options;

@@ -1,5 +1,6 @@
 // Training a few parameters of a pretrained model: low-rank additions to chosen layers, or biases alone.
 
+import * as check from '../check';
 import { raise } from '../errors';
 import { Conv1D } from './conv1d-linear';
 import { Linear } from './linear';
@@ -25,7 +26,11 @@ export interface LoRAModelOptions extends LoRAOptions {
  *   held in a `#private` field or a frozen list.
  * @example lora(model, { rank: 8, alpha: 16, targets: ['qkv', 'out'] })
  */
-export function lora(model: Module, { targets, tied = false, ...options }: LoRAModelOptions): Map<string, LoRALinear> {
+export function lora(model: Module, choices: LoRAModelOptions): Map<string, LoRALinear> {
+  check.able('lora', { model }, 'namedModules', 'a module');
+  check.onlyKnown('lora', choices, ['rank', 'alpha', 'init', 'targets', 'tied']);
+  const { targets, tied = false, ...options } = choices;
+  check.list('lora', { targets });
   const layers = [...model.namedModules()].filter((entry): entry is [string, Linear | Conv1D] => isLinear(entry[1]));
   const chosen = new Map(layers.filter(([path]) => targets.some((target) => matches(target, path))));
   const idle = targets.find((target) => !layers.some(([path]) => matches(target, path)));
@@ -62,6 +67,7 @@ export function lora(model: Module, { targets, tied = false, ...options }: LoRAM
  * @throws ERR_INVALID_ARGUMENT, and nothing has changed, for a model without biases
  */
 export function biasesOnly(model: Module): string[] {
+  check.able('biasesOnly', { model }, 'namedParameters', 'a module');
   const parameters = [...model.namedParameters()];
   const biases = parameters.filter(([path]) => /(^|\.)bias(_[^.]*)?$/.test(path)).map(([path]) => path);
   if (biases.length === 0) raise('ERR_INVALID_ARGUMENT', 'biasesOnly: the model has no biases.');

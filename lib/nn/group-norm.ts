@@ -33,6 +33,7 @@ export class GroupNorm extends Module {
   /** @throws ERR_INVALID_ARGUMENT unless `groups` divides `channels` */
   constructor(groups: number, channels: number, options: GroupNormOptions = {}) {
     super();
+    check.onlyKnown('GroupNorm', options, ['eps', 'affine', 'dtype']);
     const { eps = 1e-5, affine: trained = true, dtype = 'float32' } = options;
     check.integer('GroupNorm', { groups }, 1);
     check.integer('GroupNorm', { channels }, 1);

@@ -14,6 +14,9 @@ export interface LayerOptions {
   readonly dtype?: ParameterType;
 }
 
+/** The names of {@link LayerOptions}. */
+export const LAYER_OPTIONS = ['init', 'dtype'] as const satisfies readonly (keyof LayerOptions)[];
+
 /**
  * Deals out initial weights and dropout sites in the order of asking. Equal seeds and equal layers give equal models.
  * It draws from a generator of its own: nothing else in the process changes what it gives.

@@ -22,8 +22,10 @@ export class LayerNorm extends Module {
   readonly bias: Parameter | null;
   readonly eps: number;
 
-  constructor(dim: number, { eps = 1e-5, bias = true, dtype = 'float32' }: LayerNormOptions = {}) {
+  constructor(dim: number, options: LayerNormOptions = {}) {
     super();
+    check.onlyKnown('LayerNorm', options, ['eps', 'bias', 'dtype']);
+    const { eps = 1e-5, bias = true, dtype = 'float32' } = options;
     check.integer('LayerNorm', { dim }, 1);
     check.positive('LayerNorm', { eps });
     this.weight = new Parameter(ones([dim], { dtype }));

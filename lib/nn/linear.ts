@@ -2,7 +2,7 @@
 
 import * as check from '../check';
 import { type Tensor, torch, zeros } from '../tensor';
-import { type LayerOptions, sharedInitializer } from './initializer';
+import { LAYER_OPTIONS, type LayerOptions, sharedInitializer } from './initializer';
 import { Module } from './module';
 import { Parameter } from './parameter';
 
@@ -13,6 +13,9 @@ export interface LinearOptions extends LayerOptions {
   readonly std?: number;
 }
 
+/** The names of {@link LinearOptions}. */
+export const LINEAR_OPTIONS = [...LAYER_OPTIONS, 'bias', 'std'] as const satisfies readonly (keyof LinearOptions)[];
+
 /** A linear map of the last dimension. */
 export class Linear extends Module {
   /** `[outFeatures, inFeatures]`. */
@@ -22,6 +25,7 @@ export class Linear extends Module {
 
   constructor(inFeatures: number, outFeatures: number, options: LinearOptions = {}) {
     super();
+    check.onlyKnown('Linear', options, LINEAR_OPTIONS);
     check.integer('Linear', { inFeatures }, 1);
     check.integer('Linear', { outFeatures }, 1);
     const { bias = true, dtype = 'float32', init = sharedInitializer(), std = 1 / Math.sqrt(inFeatures) } = options;

@@ -38,6 +38,7 @@ export class LoRALinear extends Module {
    */
   constructor(base: Linear | Conv1D, options: LoRAOptions & { readonly share?: LoRALinear }) {
     super();
+    check.onlyKnown('LoRALinear', options, ['rank', 'alpha', 'init', 'share']);
     const { rank, alpha = rank, init = sharedInitializer(), share } = options;
     check.integer('LoRALinear', { rank }, 1);
     check.positive('LoRALinear', { alpha });

@@ -1,6 +1,7 @@
 // Losses with one entry a sample: what differentially private training needs, because a mean over the batch mixes
 // samples.
 
+import * as check from '../check';
 import { raise } from '../errors';
 import { beside, type Tensor, torch, zeros } from '../tensor';
 import { currentSegments } from './segments';
@@ -31,6 +32,8 @@ export interface CrossEntropyOptions extends SampleLossOptions {
  * @throws ERR_INVALID_ARGUMENT for targets of another shape. @throws ERR_BATCH_DIMENSION if the rows are not those of the segments
  */
 export function crossEntropy(logits: Tensor, targets: Tensor, options: CrossEntropyOptions = {}): Tensor {
+  check.able('crossEntropy', { logits }, 'detach', 'a tensor');
+  check.onlyKnown('crossEntropy', options, ['reduction', 'ignoreIndex', 'labelSmoothing']);
   const { ignoreIndex = -100, labelSmoothing = 0 } = options;
   sameShape('crossEntropy', 'targets', targets, logits.shape.slice(0, -1));
   const classes = logits.shape.at(-1) ?? 0;
@@ -51,6 +54,8 @@ export function crossEntropy(logits: Tensor, targets: Tensor, options: CrossEntr
  * @throws ERR_INVALID_ARGUMENT for a target of another shape. @throws ERR_BATCH_DIMENSION if the rows are not those of the segments
  */
 export function meanSquaredError(input: Tensor, target: Tensor, options: SampleLossOptions = {}): Tensor {
+  check.able('meanSquaredError', { input }, 'detach', 'a tensor');
+  check.onlyKnown('meanSquaredError', options, ['reduction']);
   sameShape('meanSquaredError', 'target', target, input.shape);
   const error = aten.mse_loss(input, target, 0);
   return perSampleLoss('meanSquaredError', error, null, options);
@@ -63,6 +68,8 @@ export function meanSquaredError(input: Tensor, target: Tensor, options: SampleL
  * @throws ERR_INVALID_ARGUMENT for targets of another shape. @throws ERR_BATCH_DIMENSION if the rows are not those of the segments
  */
 export function binaryCrossEntropy(logits: Tensor, targets: Tensor, options: SampleLossOptions = {}): Tensor {
+  check.able('binaryCrossEntropy', { logits }, 'detach', 'a tensor');
+  check.onlyKnown('binaryCrossEntropy', options, ['reduction']);
   sameShape('binaryCrossEntropy', 'targets', targets, logits.shape);
   const error = aten.binary_cross_entropy_with_logits(logits, targets, null, null, 0);
   return perSampleLoss('binaryCrossEntropy', error, null, options);
@@ -70,7 +77,9 @@ export function binaryCrossEntropy(logits: Tensor, targets: Tensor, options: Sam
 
 // Broadcast, [B, 1] and [B] make [B, B]: every sample's loss would hold everybody's target, which no gradient shows to the check of the
 // first step, and clipping would bound nothing.
-function sameShape(operation: string, name: string, { shape }: Tensor, expected: readonly number[]): void {
+function sameShape(operation: string, name: string, value: Tensor, expected: readonly number[]): void {
+  check.able(operation, { [name]: value }, 'detach', 'a tensor');
+  const { shape } = value;
   if (shape.length === expected.length && shape.every((size, axis) => size === expected[axis])) return;
   raise(
     'ERR_INVALID_ARGUMENT',

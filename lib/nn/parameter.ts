@@ -1,5 +1,6 @@
 // Trainable tensors, and the rule that gives any of them per-sample gradients.
 
+import * as check from '../check';
 import { bridge } from '../tensor/handles';
 import { keep, noGrad, Tensor, torch } from '../tensor';
 
@@ -11,12 +12,14 @@ export class Parameter extends Tensor {
    * @param options.requiresGrad False freezes it: it is saved and listed, but not trained.
    * @throws ERR_TORCH for integers
    */
-  constructor(data: Tensor, { requiresGrad = true }: { readonly requiresGrad?: boolean } = {}) {
+  constructor(data: Tensor, options: { readonly requiresGrad?: boolean } = {}) {
+    check.able('Parameter', { data }, 'detach', 'a tensor');
+    check.onlyKnown('Parameter', options, ['requiresGrad']);
     // Kept, because the scope that owns the detached tensor would otherwise free the handle under the parameter.
     const own = noGrad(() => keep(data.detach()));
     super(bridge.tensorHandle(own)!);
     keep(this);
-    if (requiresGrad) this.requiresGrad_();
+    if (options.requiresGrad ?? true) this.requiresGrad_();
   }
 }
 

@@ -4,7 +4,7 @@ import * as check from '../check';
 import { raise } from '../errors';
 import { type Tensor, tidy, torch, zeros } from '../tensor';
 import { Dropout } from './dropout';
-import { type LayerOptions, sharedInitializer } from './initializer';
+import { LAYER_OPTIONS, type LayerOptions, sharedInitializer } from './initializer';
 import { Module } from './module';
 import { Parameter } from './parameter';
 import { currentSegments, equalSegments, withSegments } from './segments';
@@ -24,6 +24,15 @@ export interface RecurrentOptions extends LayerOptions {
    */
   readonly std?: number;
 }
+
+const KNOWN = [
+  ...LAYER_OPTIONS,
+  'layers',
+  'bias',
+  'bidirectional',
+  'dropout',
+  'std',
+] as const satisfies readonly (keyof RecurrentOptions)[];
 
 /** One layer in one direction. */
 export interface Cell {
@@ -56,6 +65,7 @@ export abstract class Recurrent extends Module {
     options: RecurrentOptions,
   ) {
     super();
+    check.onlyKnown(operation, options, KNOWN);
     const { layers = 1, bias = true, bidirectional = false, dropout = 0, dtype = 'float32' } = options;
     const { init = sharedInitializer(), std = 1 / Math.sqrt(3 * hiddenSize) } = options;
     check.integer(operation, { inputSize }, 1);

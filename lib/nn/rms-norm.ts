@@ -22,8 +22,10 @@ export class RMSNorm extends Module {
   readonly weight: Parameter;
   readonly eps: number;
 
-  constructor(dim: number, { dtype = 'float32', eps = EPSILON[dtype] }: RMSNormOptions = {}) {
+  constructor(dim: number, options: RMSNormOptions = {}) {
     super();
+    check.onlyKnown('RMSNorm', options, ['eps', 'dtype']);
+    const { dtype = 'float32', eps = EPSILON[dtype] } = options;
     check.integer('RMSNorm', { dim }, 1);
     check.positive('RMSNorm', { eps });
     this.weight = new Parameter(ones([dim], { dtype }));

@@ -1,5 +1,6 @@
 // Losses over one positive and a few sampled negatives a row, where the whole vocabulary would be too much.
 
+import * as check from '../check';
 import { type Tensor, torch } from '../tensor';
 import { perSampleLoss, type SampleLossOptions } from './losses';
 
@@ -11,6 +12,8 @@ export interface SampledLossOptions extends SampleLossOptions {
   /** `[vocabulary]`, added to the scores. */
   readonly bias?: Tensor | null;
 }
+
+const KNOWN = ['reduction', 'weights', 'bias'] as const satisfies readonly (keyof SampledLossOptions)[];
 
 /**
  * `score[t, k] = hidden_t · table[candidates[t, k]] + bias[candidates[t, k]]`. The per-sample norm is exact, also where the table
@@ -42,6 +45,7 @@ export function sampledCrossEntropy(
   negatives: Tensor,
   options: SampledLossOptions = {},
 ): Tensor {
+  check.onlyKnown('sampledCrossEntropy', options, KNOWN);
   const scores = scoresOf(hidden, table, positives, negatives, options);
   const rows = aten.logsumexp(scores, [1]).sub(scores.select(1, 0));
   return weighted('sampledCrossEntropy', rows, options);
@@ -61,6 +65,7 @@ export function sampledBinaryCrossEntropy(
   negatives: Tensor,
   options: SampledLossOptions = {},
 ): Tensor {
+  check.onlyKnown('sampledBinaryCrossEntropy', options, KNOWN);
   const scores = scoresOf(hidden, table, positives, negatives, options);
   const positive = scores.select(1, 0);
   // softplus(s) = −log σ(−s), which aten computes without overflow.
@@ -78,6 +83,8 @@ function scoresOf(
   negatives: Tensor,
   { bias = null }: SampledLossOptions,
 ): Tensor {
+  check.able('sampled loss', { positives }, 'detach', 'a tensor');
+  check.able('sampled loss', { negatives }, 'detach', 'a tensor');
   return candidateScores(hidden, table, aten.cat([positives.unsqueeze(1), negatives], 1), bias);
 }
 

@@ -2,6 +2,7 @@
 
 import { types } from 'node:util';
 
+import * as check from '../check';
 import { raise } from '../errors';
 import { fromTypedArray, keep, type Tensor, torch } from '../tensor';
 
@@ -109,11 +110,9 @@ export class Segments {
    * `samples` samples of `rowsEach` rows, for inputs without a batch object. Dropout needs the record of each sample, and another
    * `step` for every step.
    */
-  static equal(
-    samples: number,
-    rowsEach = 1,
-    { recordIds, step = 0 }: Pick<SegmentedBatch, 'recordIds' | 'step'> = {},
-  ): Segments {
+  static equal(samples: number, rowsEach = 1, options: Pick<SegmentedBatch, 'recordIds' | 'step'> = {}): Segments {
+    check.onlyKnown('Segments.equal', options, ['recordIds', 'step']);
+    const { recordIds, step = 0 } = options;
     const offsets = BigInt64Array.from({ length: samples + 1 }, (_, b) => BigInt(b * rowsEach));
     return new Segments(offsets, recordIds, step, 0);
   }
@@ -179,6 +178,7 @@ export function currentSegments(): Segments | null {
  * @throws ERR_INVALID_ARGUMENT when `run` returns a promise: another task would then run inside the scope.
  */
 export function withSegments<T>(segments: Segments, run: () => T): T {
+  check.able('withSegments', { segments }, 'withOffsets', 'segments');
   const outer = current;
   open(segments);
   try {

@@ -2,7 +2,7 @@
 
 import * as check from '../check';
 import { type Tensor, torch, zeros } from '../tensor';
-import { type LayerOptions, sharedInitializer } from './initializer';
+import { LAYER_OPTIONS, type LayerOptions, sharedInitializer } from './initializer';
 import { Module } from './module';
 import { Parameter } from './parameter';
 
@@ -23,6 +23,16 @@ export interface SoftmaxCrossEntropyOptions {
   readonly mean?: boolean;
 }
 
+/** Those of a head: its bias is its own. */
+const LOSS_OPTIONS = [
+  'weights',
+  'scale',
+  'labelSmoothing',
+  'paddingId',
+  'candidates',
+  'mean',
+] as const satisfies readonly (keyof SoftmaxCrossEntropyOptions)[];
+
 /**
  * `Σ_t w_t (lse(z_t) − z_t[y_t])` for each sample, z_t = scale · hidden_t tableᵀ + bias. Give it the weight of an
  * {@link Embedding} and the two are tied; the per-sample norm is exact then too (gradients.md, the phantom cross term).
@@ -37,6 +47,7 @@ export function softmaxCrossEntropy(
   targets: Tensor,
   options: SoftmaxCrossEntropyOptions = {},
 ): Tensor {
+  check.onlyKnown('softmaxCrossEntropy', options, [...LOSS_OPTIONS, 'bias']);
   const {
     weights = null,
     bias = null,
@@ -71,6 +82,7 @@ export class SoftmaxHead extends Module {
 
   constructor(dim: number, vocabulary: number, options: SoftmaxHeadOptions = {}) {
     super();
+    check.onlyKnown('SoftmaxHead', options, [...LAYER_OPTIONS, 'bias', 'std']);
     check.integer('SoftmaxHead', { dim }, 1);
     check.integer('SoftmaxHead', { vocabulary }, 1);
     const { bias = false, dtype = 'float32', init = sharedInitializer(), std = 0.02 } = options;
@@ -80,6 +92,7 @@ export class SoftmaxHead extends Module {
 
   /** Per-sample cross entropy, see {@link softmaxCrossEntropy}. */
   loss(hidden: Tensor, targets: Tensor, options: Omit<SoftmaxCrossEntropyOptions, 'bias'> = {}): Tensor {
+    check.onlyKnown('SoftmaxHead.loss', options, LOSS_OPTIONS);
     return softmaxCrossEntropy(hidden, this.weight, targets, { ...options, bias: this.bias });
   }
 

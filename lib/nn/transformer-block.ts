@@ -5,7 +5,7 @@ import type { Tensor } from '../tensor';
 import { type Activation, ACTIVATIONS } from './activations';
 import { SelfAttention } from './attention';
 import { Dropout } from './dropout';
-import { type LayerOptions, sharedInitializer } from './initializer';
+import { LAYER_OPTIONS, type LayerOptions, sharedInitializer } from './initializer';
 import { LayerNorm } from './layer-norm';
 import { Linear } from './linear';
 import { Module } from './module';
@@ -34,6 +34,19 @@ export interface TransformerBlockOptions extends LayerOptions {
   readonly std?: number;
 }
 
+const KNOWN = [
+  ...LAYER_OPTIONS,
+  'dim',
+  'heads',
+  'ffnDim',
+  'activation',
+  'norm',
+  'dropout',
+  'attentionDropout',
+  'causal',
+  'std',
+] as const satisfies readonly (keyof TransformerBlockOptions)[];
+
 export class TransformerBlock extends Module {
   readonly attention: SelfAttention;
   readonly attentionNorm: LayerNorm;
@@ -47,6 +60,7 @@ export class TransformerBlock extends Module {
 
   constructor(options: TransformerBlockOptions) {
     super();
+    check.onlyKnown('TransformerBlock', options, KNOWN);
     const { dim, heads = 1, activation = 'relu', norm = 'post', causal = true, dropout = 0, std = 0.02 } = options;
     const { attentionDropout = dropout, ffnDim = 4 * dim, init = sharedInitializer(), dtype = 'float32' } = options;
     check.integer('TransformerBlock', { dim }, 1);
@@ -75,7 +89,9 @@ export class TransformerBlock extends Module {
    *
    * @param propagate  Whether the result shall carry its variance; the last block need not compute it. Default true.
    */
-  forwardNoisy(x: Noisy, noise: WeightNoise, { propagate = true }: { readonly propagate?: boolean } = {}): Noisy {
+  forwardNoisy(x: Noisy, noise: WeightNoise, options: { readonly propagate?: boolean } = {}): Noisy {
+    check.onlyKnown('TransformerBlock.forwardNoisy', options, ['propagate']);
+    const { propagate = true } = options;
     const attend = (rows: Noisy): Noisy =>
       drop(this.attentionDrop, this.attention.forwardNoisy(rows, noise, { propagate }));
     const feed = (rows: Noisy): Noisy => {

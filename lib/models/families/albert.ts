@@ -23,7 +23,7 @@ class AlbertBlock extends Block {
 
   constructor(shape: BlockShape) {
     super(shape);
-    this.feedForwardDrop = new Dropout(0, shape);
+    this.feedForwardDrop = new Dropout(0, { init: shape.init });
   }
 }
 

@@ -26,7 +26,7 @@ class DistilBertBlock extends Block {
 
   constructor(shape: BlockShape) {
     super(shape);
-    this.attentionDrop = new Dropout(0, shape);
+    this.attentionDrop = new Dropout(0, { init: shape.init });
   }
 }
 

@@ -29,9 +29,9 @@ export class PooledHead extends Module {
 
   constructor({ dense, dim, labels, activation, before, after, ...making }: PooledHeadShape) {
     super();
-    this.before = new Dropout(before, making);
+    this.before = new Dropout(before, { init: making.init });
     this.dense = dense;
-    this.after = new Dropout(after, making);
+    this.after = new Dropout(after, { init: making.init });
     this.out = linearLayer(dim, labels, making);
     this.activation = activation;
   }

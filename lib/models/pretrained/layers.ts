@@ -17,12 +17,10 @@ export interface LinearShape extends Making {
   readonly std?: number;
 }
 
-export function linearLayer(
-  inputs: number,
-  outputs: number,
-  { transposed = false, ...options }: LinearShape,
-): LinearLayer {
-  return new (transposed ? Conv1D : Linear)(inputs, outputs, { std: 0.02, ...options });
+/** @param shape May hold more: those of whole blocks are given as they are. */
+export function linearLayer(inputs: number, outputs: number, shape: LinearShape): LinearLayer {
+  const { transposed = false, init, dtype, bias = true, std = 0.02 } = shape;
+  return new (transposed ? Conv1D : Linear)(inputs, outputs, { init, dtype, bias, std });
 }
 
 /** How a feed-forward network differs from layer to layer of one family. */
