@@ -22,6 +22,7 @@ export function constant(): Schedule {
  * @example linearWarmupDecay({ warmup: 0.2, steps: 10 })  // 1/2, 1, 1, 7/8, 6/8, …, 1/8
  */
 export function linearWarmupDecay(options: { warmup?: number; steps: number }): Schedule {
+  check.onlyKnown('linearWarmupDecay', options, ['warmup', 'steps']);
   const rise = warmupOf('linearWarmupDecay', options.warmup ?? 0.2, options.steps);
   return shaped('linearWarmupDecay', rise, options.steps, (progress) => 1 - progress);
 }
@@ -33,6 +34,7 @@ export function linearWarmupDecay(options: { warmup?: number; steps: number }): 
  * @throws ERR_INVALID_ARGUMENT
  */
 export function cosine(options: { warmup?: number; steps: number; floor?: number }): Schedule {
+  check.onlyKnown('cosine', options, ['warmup', 'steps', 'floor']);
   const { steps, floor = 0 } = options;
   check.notNegative('cosine', { floor });
   check.within('cosine', { floor }, -1, 1);

@@ -1,5 +1,6 @@
 // Does any sample's loss depend on another sample? Asked of the model itself: change one sample, and watch the others.
 
+import * as check from '../check';
 import { raise } from '../errors';
 import { beside, noGrad, Tensor, tidy } from '../tensor';
 
@@ -37,6 +38,9 @@ export function checkIndependence<B extends object>(
   batch: B,
   options: IndependenceOptions<B> = {},
 ): void {
+  check.able('checkIndependence', { model }, 'loss', 'a model');
+  check.object('checkIndependence', { batch });
+  check.onlyKnown('checkIndependence', options, ['samples', 'change']);
   const before = losses(model, batch);
   if (before.length < 2) {
     raise('ERR_INVALID_ARGUMENT', `checkIndependence: expected at least two samples, got ${before.length}.`);

@@ -70,10 +70,12 @@ function inBook<T>(
   operation: string,
   model: TrainableModel,
   loss: () => Tensor,
-  { gradients = 'factors', scales }: PerSampleOptions,
+  options: PerSampleOptions,
   clip: Clip | null,
   run: (book: GradientBook, finite: readonly boolean[]) => T,
 ): T {
+  check.onlyKnown(operation, options, ['gradients', 'scales']);
+  const { gradients = 'factors', scales } = options;
   check.oneOf(operation, { gradients }, ['factors', 'materialize']);
   const parameters = trainable(model);
   const names = [...parameters.keys()];

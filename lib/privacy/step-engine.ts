@@ -33,6 +33,7 @@ export abstract class StepEngine {
     protected readonly performance: Performance,
     attributionCheck: boolean,
   ) {
+    check.able('engine', { model }, 'namedParameters', 'a model');
     checkPerformance(performance);
     this.stream = new BatchStream(sampler, records, random);
     this.#checks = new FirstStepChecks(attributionCheck);

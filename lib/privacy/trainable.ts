@@ -1,5 +1,6 @@
 // Which parameters an engine trains: the optimizer's at attach, and the same ones at every step.
 
+import * as check from '../check';
 import { raise } from '../errors';
 import type { Optimizer } from '../optim';
 import type { Tensor } from '../tensor';
@@ -7,6 +8,7 @@ import type { TrainableModel } from './attached';
 
 /** The parameters of `model` that require a gradient, by dotted name. */
 export function trainable(model: TrainableModel): Map<string, Tensor> {
+  check.able('privacy', { model }, 'namedParameters', 'a model');
   return new Map([...model.namedParameters()].filter(([, parameter]) => parameter.requiresGrad));
 }
 

@@ -1,5 +1,6 @@
 // CIFAR-10 in its binary layout: one byte of class, then three planes of 32 x 32 bytes.
 
+import * as check from '../../check';
 import { refuse } from '../readers/failure';
 import { openSource } from '../readers/source';
 import { ImageDataset, type ImageOptions } from './image-dataset';
@@ -15,6 +16,8 @@ const PIXELS = 3 * 32 * 32;
  */
 export async function cifar10(files: string | readonly string[], options: ImageOptions = {}): Promise<ImageDataset> {
   const paths = typeof files === 'string' ? [files] : files;
+  check.list('cifar10', { files: paths });
+  check.integer('cifar10', { files: paths.length }, 1);
   const parts: Buffer[] = [];
   const classes: number[] = [];
   for (const file of paths) {

@@ -2,7 +2,9 @@
 
 import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
+import * as check from '../../check';
 import { quote, refuse } from '../readers/failure';
+import { unreadable } from '../readers/source';
 import { ImageDataset, type ImageOptions, type RawImages } from './image-dataset';
 
 /**
@@ -14,6 +16,7 @@ import { ImageDataset, type ImageOptions, type RawImages } from './image-dataset
  * @throws ERR_DATA_FORMAT (file) for a folder without images, another file, another size, or an image that is cut off.
  */
 export async function imageFolder(folder: string, options: ImageOptions = {}): Promise<ImageDataset> {
+  check.text('imageFolder', { folder });
   const labels = await namesIn(folder, true);
   if (labels.length === 0) refuse({ file: folder }, 'a folder for every class', 'none');
   const images: Image[] = [];
@@ -21,7 +24,7 @@ export async function imageFolder(folder: string, options: ImageOptions = {}): P
   for (const [label, name] of labels.entries()) {
     for (const file of await namesIn(join(folder, name), false)) {
       const path = join(folder, name, file);
-      const image = parseNetpbm(await fs.readFile(path), path);
+      const image = parseNetpbm(await readWhole(path), path);
       const [first] = images;
       if (first !== undefined && String(image.shape) !== String(first.shape))
         refuse({ file: path }, `${first.shape.join(' x ')} as in the first image`, image.shape.join(' x '));
@@ -33,6 +36,14 @@ export async function imageFolder(folder: string, options: ImageOptions = {}): P
   if (first === undefined) return refuse({ file: folder }, 'images', 'none');
   const bytes = Buffer.concat(images.map((image) => image.bytes));
   return new ImageDataset({ shape: first.shape, bytes, classes: Uint32Array.from(classes), labels }, options);
+}
+
+async function readWhole(file: string): Promise<Buffer> {
+  try {
+    return await fs.readFile(file);
+  } catch (error) {
+    return unreadable({ file }, error);
+  }
 }
 
 type Image = Pick<RawImages, 'shape' | 'bytes'>;

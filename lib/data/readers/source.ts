@@ -3,6 +3,7 @@
 import { createReadStream, promises as fs } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
+import * as check from '../../check';
 import { refuse, type Place } from './failure';
 
 /** A file that can be read from its start as often as needed. */
@@ -17,9 +18,14 @@ export interface Source {
 
 const CHUNK = 1 << 18;
 const HEAD = 1 << 16;
+const OF_THE_PATH = new Set(['ENOTDIR', 'ENAMETOOLONG', 'ELOOP', 'ENXIO', 'EIO', 'ERR_INVALID_ARG_VALUE']);
 
-/** @throws ERR_DATA_FORMAT when the file is missing, unreadable, a folder, an archive, binary text or empty. */
+/**
+ * @throws ERR_DATA_FORMAT when the file is missing, unreadable, a folder, an archive, binary text or empty.
+ *   ERR_INVALID_ARGUMENT for what is no path.
+ */
 export async function openSource(file: string): Promise<Source> {
+  check.text('data', { file });
   const magic = await firstBytes(file);
   if (magic.length === 0) refuse({ file }, 'data', 'an empty file');
   if (magic.subarray(0, 4).equals(Buffer.from('PK\u0003\u0004')))
@@ -73,7 +79,8 @@ async function* read(file: string, gzip: boolean): AsyncGenerator<Buffer> {
   }
 }
 
-function unreadable(place: Place, error: unknown): never {
+/** What the system said of a file, as a sentence; what has nothing to do with the file is thrown as it is. */
+export function unreadable(place: Place, error: unknown): never {
   const { code, message } = error as NodeJS.ErrnoException;
   if (code === 'ENOENT') refuse(place, 'a data file', 'no file of that name', error);
   if (code === 'EISDIR') refuse(place, 'a data file', 'a folder', error);
@@ -81,5 +88,6 @@ function unreadable(place: Place, error: unknown): never {
   if (code === 'Z_BUF_ERROR')
     refuse(place, 'a complete gzip file', 'one that ends too early (truncated download?)', error);
   if (code?.startsWith('Z_') === true) refuse(place, 'a gzip file', `damaged gzip data (${message})`, error);
+  if (OF_THE_PATH.has(code ?? '')) refuse(place, 'a data file', message, error);
   throw error;
 }

@@ -2,6 +2,7 @@
 
 import { existsSync, promises as fs } from 'node:fs';
 import { join } from 'node:path';
+import * as check from '../../check';
 import { quote, refuse } from '../readers/failure';
 import { bertDescription, gpt2Description, robertaDescription } from './older-forms';
 
@@ -23,6 +24,7 @@ const OLDER = [
 
 /** @throws ERR_DATA_FORMAT when the folder has no tokenizer, or a file of it is not what its name says. */
 export async function readTokenizerFiles(folder: string): Promise<TokenizerFiles> {
+  check.text('tokenizer', { folder });
   const path = (name: string): string => join(folder, name);
   const has = (name: string): boolean => existsSync(path(name));
   const settings = async (name: string): Promise<Json> => (has(name) ? readJson(path(name)) : {});

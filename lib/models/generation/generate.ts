@@ -1,5 +1,6 @@
 // Continues prompts with a language model, or writes what a model makes of them.
 
+import * as check from '../../check';
 import type { TokenExample } from '../../data';
 import { Prng } from '../../data/synthetic/prng';
 import type { CausalLM } from '../pretrained/causal-lm';
@@ -25,8 +26,11 @@ export function generate(
   prompts: readonly (ArrayLike<number> | TokenExample)[],
   options: GenerateOptions = {},
 ): number[][] {
+  check.able('generate', { model }, 'namedParameters', 'a model');
+  check.list('generate', { prompts });
   const generation = resolveGeneration(model, options);
   if (prompts.length === 0) return [];
+  for (const prompt of prompts) check.object('generate', { prompt });
   const examples = prompts.map((prompt) => ('inputIds' in prompt ? prompt : { inputIds: prompt }));
   const texts = examples.map(({ inputIds, attentionMask }) =>
     Array.from(inputIds).filter((_, column) => (attentionMask?.[column] ?? 1) !== 0),

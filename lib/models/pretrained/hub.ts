@@ -4,6 +4,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
+import * as check from '../../check';
 import { raise } from '../../errors';
 
 /** The cache as Python's huggingface_hub finds it: HF_HUB_CACHE, HF_HOME/hub, XDG_CACHE_HOME/huggingface/hub, ~/.cache/…. */
@@ -17,9 +18,10 @@ export function hubCache(env: NodeJS.ProcessEnv = process.env): string {
 /**
  * @param nameOrFolder  A folder with a config.json, or a name such as «gpt2» or «facebook/opt-125m» that was downloaded before.
  * @param revision  Branch, tag or commit in the cache. Default main.
- * @throws ERR_MODEL_NOT_FOUND that lists where was looked. Nothing is ever downloaded.
+ * @throws ERR_INVALID_ARGUMENT for what is no text. ERR_MODEL_NOT_FOUND that lists where was looked. Nothing is ever downloaded.
  */
 export function modelFolder(nameOrFolder: string, revision = 'main', cache: string = hubCache()): string {
+  check.text('model', { nameOrFolder });
   if (existsSync(join(nameOrFolder, 'config.json'))) return nameOrFolder;
   const tried = [join(nameOrFolder, 'config.json')];
   if (/^[\w.-]+(\/[\w.-]+)?$/.test(nameOrFolder) && /^[\w.-]+(\/[\w.-]+)*$/.test(revision)) {

@@ -27,6 +27,7 @@ export interface StepsTarget {
  * @throws ERR_INVALID_ARGUMENT for values out of range.
  */
 export function affordableSteps(target: StepsTarget): number {
+  check.onlyKnown('affordableSteps', target, ['targetEpsilon', 'targetDelta', 'event', 'events', 'accountant']);
   const { targetEpsilon, targetDelta, event, events = [], accountant = pld() } = target;
   check.positive('affordableSteps', { targetEpsilon });
   checkDelta('affordableSteps', targetDelta);

@@ -48,6 +48,7 @@ export interface CalibratedNoise {
  * @throws ERR_INVALID_ARGUMENT for values out of range.
  */
 export function calibrateNoise(target: NoiseTarget): CalibratedNoise {
+  check.object('calibrateNoise', { target });
   const { targetEpsilon, targetDelta, accountant = pld(), events = [] } = target;
   check.positive('calibrateNoise', { targetEpsilon });
   checkDelta('calibrateNoise', targetDelta);

@@ -42,6 +42,7 @@ export interface CalibratedBatchSize {
  * @throws ERR_INVALID_ARGUMENT for values out of range, and when both or none of `epochs` and `steps` are given.
  */
 export function calibrateBatchSize(target: BatchSizeTarget): CalibratedBatchSize {
+  check.object('calibrateBatchSize', { target });
   const {
     targetEpsilon,
     targetDelta,

@@ -90,6 +90,8 @@ export class Checkpoint {
     const reserve = options.reserve ?? Math.ceil(every / 10);
     check.integer('checkpoint', { reserve }, 1);
     const { data, configuration, notes } = options;
+    check.able('checkpoint', { data }, 'fingerprint', 'a data set that can say which data it holds');
+    check.text('checkpoint', { folder });
     const description = describeRun({ ...host, optimizer: host.optimizer('checkpoint'), data, configuration });
     const about = { description, notes: plainJson(notes) };
     const begin = resume === false || (resume === 'auto' && !hasCheckpoint(folder)) ? beginIn : continueIn;

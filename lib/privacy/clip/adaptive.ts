@@ -49,6 +49,7 @@ export interface AdaptiveOptions extends Omit<ClipOptions, 'groups'> {
  * @example adaptive({ maxGradNorm: 0.1 })
  */
 export function adaptive(options: AdaptiveOptions): AdaptiveClip {
+  check.object('adaptive', { options });
   const { quantile = 0.5, learningRate = 0.2, countNoise = null, limits, ...common } = options;
   if ((common as ClipOptions).groups !== undefined) {
     raise(

@@ -10,7 +10,9 @@ import { clipRule, type Clip, type ClipOptions } from './clip';
  * @throws ERR_INVALID_ARGUMENT
  * @see Bu et al. 2023, «Automatic Clipping», AUTO-S.
  */
-export function automatic({ gamma = 0.01, ...options }: ClipOptions & { readonly gamma?: number }): Clip {
+export function automatic(choices: ClipOptions & { readonly gamma?: number }): Clip {
+  check.object('automatic', { options: choices });
+  const { gamma = 0.01, ...options } = choices;
   check.notNegative('automatic', { gamma });
   return clipRule('automatic', options, { gamma }, (norm, maxGradNorm) => maxGradNorm / (norm + gamma));
 }

@@ -44,11 +44,12 @@ const SLACK = 2 ** -10;
  */
 export function clipRule(
   kind: string,
-  { maxGradNorm, slack = SLACK, groups, ...unknown }: ClipOptions,
+  options: ClipOptions,
   settings: Readonly<Record<string, number>>,
   factor: (widened: number, maxGradNorm: number) => number,
 ): Clip {
-  check.onlyKnown(kind, unknown, ['maxGradNorm', 'slack', 'groups', ...Object.keys(settings)]);
+  check.onlyKnown(kind, options, ['maxGradNorm', 'slack', 'groups', ...Object.keys(settings)]);
+  const { maxGradNorm, slack = SLACK, groups } = options;
   if (!(kind === 'abadi' && maxGradNorm === Infinity)) check.positive(kind, { maxGradNorm });
   check.notNegative(kind, { slack });
   return Object.freeze({

@@ -12,7 +12,9 @@ import { clipRule, type Clip, type ClipOptions } from './clip';
  * @see Bu et al. 2021, «On the Convergence and Calibration of Deep Learning with Differential Privacy», global clipping.
  * @example global({ maxGradNorm: 1, cutoff: 50 })
  */
-export function global({ cutoff, ...options }: ClipOptions & { readonly cutoff: number }): Clip {
+export function global(choices: ClipOptions & { readonly cutoff: number }): Clip {
+  check.object('global', { options: choices });
+  const { cutoff, ...options } = choices;
   check.positive('global', { cutoff });
   return clipRule('global', options, { cutoff }, (norm, maxGradNorm) => (norm <= cutoff ? maxGradNorm / cutoff : 0));
 }

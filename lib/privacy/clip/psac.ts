@@ -12,7 +12,9 @@ import { clipRule, type Clip, type ClipOptions } from './clip';
  *   threshold itself does not adapt: for that see `adaptive`.
  * @example psac({ maxGradNorm: 1 })
  */
-export function psac({ r = 0.1, ...options }: ClipOptions & { readonly r?: number }): Clip {
+export function psac(choices: ClipOptions & { readonly r?: number }): Clip {
+  check.object('psac', { options: choices });
+  const { r = 0.1, ...options } = choices;
   check.positive('psac', { r });
   return clipRule('psac', options, { r }, (norm, maxGradNorm) => maxGradNorm / (norm + r / (norm + r)));
 }

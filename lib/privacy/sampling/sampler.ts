@@ -61,8 +61,8 @@ const MOST_RECORDS = 2 ** 31 - 1; // ids are int32
 
 /** B, a whole number above 0, of options that hold it and nothing but the `others`. @throws ERR_INVALID_ARGUMENT */
 export function batchSizeOf(operation: string, options: { batchSize: number }, others: readonly string[] = []): number {
-  const { batchSize } = options;
   check.onlyKnown(operation, options, ['batchSize', ...others]);
+  const { batchSize } = options;
   check.integer(operation, { batchSize }, 1, MOST_RECORDS);
   return batchSize;
 }

@@ -18,8 +18,8 @@ import { uniformSubset } from './uniform';
 export function truncatedPoisson(sizes: { batchSize: number; maxBatchSize: number }): MemorylessSampler & {
   readonly maxBatchSize: number;
 } {
-  const { maxBatchSize } = sizes;
   const batchSize = batchSizeOf('truncatedPoisson', sizes, ['maxBatchSize']);
+  const { maxBatchSize } = sizes;
   check.integer('truncatedPoisson', { maxBatchSize }, batchSize);
   const draw = (records: number, random: RandomSource): Int32Array => {
     const drawn = drawPoisson(rateOf('truncatedPoisson', batchSize, records), records, random);

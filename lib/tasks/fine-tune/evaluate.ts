@@ -1,5 +1,6 @@
 // A fine-tuned model measured again, on data like those that it was held against.
 
+import * as check from '../../check';
 import { checkDevice } from '../../tensor';
 import type { OnEvent } from '../run/events';
 import { readSettings } from './folder';
@@ -19,6 +20,8 @@ export async function evaluateFineTuned(
   onEvent: OnEvent = () => undefined,
   { device = 'cpu' }: { readonly device?: string } = {},
 ): Promise<{ readonly task: FineTuneTask; readonly rows: readonly FineTuneRow[] }> {
+  check.text('evaluate', { folder });
+  check.text('evaluate', { data });
   checkDevice('evaluate', device);
   const { task: name, settings } = await readSettings(folder, Object.keys(TASKS));
   const task = taskOf(name);

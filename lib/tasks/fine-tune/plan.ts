@@ -71,8 +71,8 @@ export interface MemoryPlan {
  * @example const { full, lora } = await planMemory({ model: 'gpt2', length: 128 })
  */
 export async function planMemory(options: MemoryPlanOptions): Promise<MemoryPlan> {
-  const { batchSize = DEFAULTS.batchSize, lora: rank = 8, memory = DEFAULTS.memory } = options;
   check.onlyKnown('plan', options, ['model', 'config', 'task', 'batchSize', 'length', 'lora', 'memory']);
+  const { batchSize = DEFAULTS.batchSize, lora: rank = 8, memory = DEFAULTS.memory } = options;
   check.integer('plan', { batchSize }, 1);
   check.integer('plan', { lora: rank }, 1);
   check.positive('plan', { memory });

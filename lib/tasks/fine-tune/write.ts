@@ -37,7 +37,12 @@ export async function write(
   prompts: readonly string[],
   { tokenizer: named, device = 'cpu', ...options }: WriteOptions = {},
 ): Promise<Written[]> {
+  check.text('generate', { nameOrFolder });
+  check.list('generate', { prompts });
   check.integer('generate', { prompts: prompts.length }, 1);
+  for (const prompt of prompts)
+    if (typeof prompt !== 'string')
+      raise('ERR_INVALID_ARGUMENT', `generate: a prompt must be text, got ${typeof prompt}.`);
   checkDevice('generate', device);
   const folder = modelFolder(nameOrFolder);
   const stored = isFineTuned(folder) ? await readSettings(folder, Object.keys(TASKS)) : null;

@@ -32,6 +32,7 @@ export class Recommender {
 
   /** Opens a run folder. @throws ERR_RUN_FOLDER naming the file that is missing or malformed. */
   static async load(folder: string): Promise<Recommender> {
+    check.text('Recommender.load', { folder });
     const { model, config, privacy } = await readRun(folder);
     return new Recommender(model, config, privacy);
   }
