@@ -109,6 +109,10 @@ async function runInProcess<C extends object>(
   const stop = (): void => {
     if (child.connected) child.send(STOP);
   };
+  // A parent that leaves before its cells must not leave them in their folders: whoever resumes then would find them busy. Ended at any
+  // point, a cell is continued from its last saved state, with what it had reserved spent.
+  const leave = (): void => void child.kill('SIGKILL');
+  process.once('exit', leave);
   signal.addEventListener('abort', stop);
   try {
     const ended = new Promise<{ code: number | null; killer: string | null }>((done, fail) => {
@@ -121,6 +125,7 @@ async function runInProcess<C extends object>(
     return resultOf<C>(last, job.key, `${killer ?? String(code)}: ${errors.trim()}`);
   } finally {
     signal.removeEventListener('abort', stop);
+    process.off('exit', leave);
   }
 }
 

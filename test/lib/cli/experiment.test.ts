@@ -99,6 +99,42 @@ test('cells side by side are each run once, end after their step on Ctrl-C, and 
   expect(lastJson(ended)).toMatchObject({ cells: 4, planned: 4, interrupted: false });
 });
 
+/** Processes that `parent` has started; the system keeps the list. */
+const childrenOf = (parent: number): number[] =>
+  readFileSync(`/proc/${parent}/task/${parent}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
+
+/** A process that has ended may wait for somebody to ask how: it does nothing any more. */
+function runs(pid: number): boolean {
+  try {
+    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
+test('a second Ctrl-C takes the cells along, wherever they are, and the run can go on at once', async () => {
+  const args = ['experiment', 'ideas', '--quick', '--rows', 'bias,vanilla', '--jobs', '2', '--out', 'left', '--json'];
+  let cells: number[] = [];
+  const stopped = await phantomgrad(args, {
+    onError: (child, stderr) => {
+      if (cells.length > 0 || !stderr.includes(': Step 1 of 2')) return;
+      cells = childrenOf(child.pid as number);
+      for (const cell of cells) process.kill(cell, 'SIGSTOP'); // a step that does not end
+      child.kill('SIGINT');
+      setTimeout(() => child.kill('SIGINT'), 1000);
+    },
+  });
+  expect(stopped.code).toBe(130);
+  expect(cells.length).toBeGreaterThan(0);
+  await new Promise((done) => setTimeout(done, 500));
+  const left = cells.filter(runs);
+  for (const cell of left) process.kill(cell, 'SIGKILL');
+  expect(left).toEqual([]);
+  const ended = await phantomgrad([...args, '--resume']);
+  expect(ended).toMatchObject({ code: 0, stderr: expect.not.stringContaining('ERR_CHECKPOINT_BUSY') });
+  expect(lastJson(ended)).toMatchObject({ cells: 2, planned: 2, interrupted: false });
+});
+
 test('where one of several cells fails, its error is told, the others end, and all can go on', async () => {
   const args = ['experiment', 'ideas', '--quick', '--rows', 'vanilla,reAttention', '--jobs', '2', '--out', 'failing'];
   const begun = await phantomgrad([...args, '--rows', 'bias']);
