@@ -1,6 +1,7 @@
 // Whole runs of every task: what they spend, write, measure, and give back.
 
-import { readFileSync } from 'node:fs';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 
 import { fromConfig, loadWeights } from '../../../../lib/models';
 import type { PrivacyStatement } from '../../../../lib/privacy';
@@ -128,6 +129,21 @@ describe.each(cases)('train %s', (task, options, metrics, rows) => {
       .split('\n');
     const logged = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
     expect(logged.find((line) => line.of === 'private')).toMatchObject(again.rows[0]!.metrics);
+  });
+
+  test('beams belong to tables: there they count as those of training would, elsewhere they are refused', async () => {
+    const refused = { code: 'ERR_INVALID_ARGUMENT', message: expect.stringContaining('beams') };
+    const measured = async (folder: string, beams?: number): Promise<unknown> =>
+      (await evaluateFineTuned(folder, path('e2e'), undefined, beams === undefined ? {} : { beams })).rows;
+    if (task !== 'table2text') return expect(measured(out, 2)).rejects.toMatchObject(refused);
+    await expect(measured(out, 0)).rejects.toMatchObject(refused);
+    const other = path('out-beams');
+    cpSync(out, other, { recursive: true });
+    const { settings, ...rest } = json(out, 'training.json') as { settings: object };
+    writeFileSync(join(other, 'training.json'), JSON.stringify({ ...rest, settings: { ...settings, beams: 3 } }));
+    const wide = await measured(other);
+    expect(await measured(out, 3)).toEqual(wide);
+    expect(await measured(other, 1)).toEqual(await measured(out));
   });
 });
 
