@@ -25,7 +25,7 @@ export function generateCommand(): Command {
   return new Command('generate')
     .description('continue prompts with a trained language model, or write what tables say')
     .argument('<dir>', 'run folder, or any folder of a causal language model')
-    .requiredOption('--prompt <text>', 'may be given several times; a table for a model of table2text', collect, [])
+    .requiredOption('--prompt <text>', 'may be given several times; a table for a model of table2text', collect)
     .option('--tokenizer <dir>', 'folder of the tokenizer (default: that of the model)')
     .option('--max-new-tokens <n>', 'tokens after a prompt, at most (default: 40)', number)
     .option('--sample', 'draw tokens instead of taking the likeliest')
@@ -50,7 +50,6 @@ Prompts of different lengths run side by side; none changes what another one is 
     )
     .action(
       async (folder: string, { prompt, json = false, sample = false, beams, maxNewTokens = 40, ...rest }: Flags) => {
-        if (prompt.length === 0) raise('ERR_INVALID_ARGUMENT', 'generate: give at least one --prompt.');
         const drawn = (['temperature', 'topK', 'topP', 'seed'] as const).find((key) => rest[key] !== undefined);
         if (!sample && drawn !== undefined)
           raise('ERR_INVALID_ARGUMENT', `generate: ${drawn} is for --sample; without it nothing is drawn.`);
@@ -67,6 +66,6 @@ Prompts of different lengths run side by side; none changes what another one is 
     );
 }
 
-function collect(text: string, earlier: readonly string[]): string[] {
+function collect(text: string, earlier: readonly string[] = []): string[] {
   return [...earlier, text];
 }

@@ -41,6 +41,15 @@ Exit codes: 0 done, 1 failure, 2 bad input, 130 interrupted. Errors: «phantomgr
     );
   const train = new Command('train')
     .description('train a model with differential privacy')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ phantomgrad train recommender --data ratings.dat --epsilon 8 --out model
+  $ phantomgrad train classifier --model roberta-base --data glue/SST-2 --out private-roberta
+  $ phantomgrad train lm --help
+`,
+    )
     .addCommand(trainRecommenderCommand())
     .addCommand(trainLmCommand())
     .addCommand(trainClassifierCommand())

@@ -55,6 +55,11 @@ function print(flags: PlanFlags, text: string, json: Record<string, unknown>): v
 const NOISE = ['--noise-multiplier <s>', 'noise standard deviation over the clipping norm', number] as const;
 const TARGET = ['--epsilon <e>', 'target', number] as const;
 
+/** Known, so that its refusal can say why; not offered. */
+function refusedOption(flags: string): Option {
+  return new Option(flags).argParser(number).hideHelp();
+}
+
 function command(name: string, description: string, examples: readonly string[]): Command {
   const lines = examples.map((example) => `  $ phantomgrad privacy ${name} ${example}`).join('\n');
   return planOptions(new Command(name).description(description)).addHelpText('after', `\nExamples:\n${lines}\n`);
@@ -66,7 +71,7 @@ function epsilonCommand(): Command {
     '--records 6040 --batch-size 256 --noise-multiplier 1 --epochs 20 --delta 1e-6 --sampler fixedSize --json',
   ])
     .requiredOption(...NOISE)
-    .option('--epsilon <e>', 'refused beside a noise multiplier', number)
+    .addOption(refusedOption('--epsilon <e>'))
     .action((flags: PlanFlags & { readonly noiseMultiplier: number }) => {
       noiseOrTarget(flags);
       const epsilon = epsilonOf(flags);
@@ -80,7 +85,7 @@ function sigmaCommand(): Command {
     '--epsilon 8 --records 6040 --batch-size 256 --epochs 20 --delta 1e-6 --sampler ballsAndBins',
   ])
     .requiredOption(...TARGET)
-    .option('--noise-multiplier <s>', 'refused beside a target', number)
+    .addOption(refusedOption('--noise-multiplier <s>'))
     .action((flags: PlanFlags) => {
       const found = sigmaOf(flags);
       print(flags, `${found.noiseMultiplier}  (epsilon ${found.epsilon})`, { ...found });
@@ -88,9 +93,11 @@ function sigmaCommand(): Command {
 }
 
 function stepsCommand(): Command {
-  return command('steps', 'the most steps that stay within epsilon', [
+  const found = command('steps', 'the most steps that stay within epsilon', [
     '--epsilon 8 --noise-multiplier 1 --sampling-rate 0.01 --delta 1e-6',
-  ])
+  ]);
+  for (const option of found.options) if (['--steps', '--epochs'].includes(option.long ?? '')) option.hideHelp();
+  return found
     .requiredOption(...NOISE)
     .requiredOption(...TARGET)
     .action((flags: PlanFlags & { readonly noiseMultiplier: number; readonly epsilon: number }) => {
@@ -191,9 +198,16 @@ function statementCommand(): Command {
     });
 }
 
+const EXAMPLES = `
+Examples:
+  $ phantomgrad privacy epsilon --sampling-rate 0.01 --noise-multiplier 1 --steps 1000 --delta 1e-6
+  $ phantomgrad privacy sigma --epsilon 8 --records 6040 --batch-size 256 --epochs 20 --delta 1e-6
+  $ phantomgrad privacy steps --epsilon 8 --noise-multiplier 1 --sampling-rate 0.01 --delta 1e-6
+`;
+
 export function privacyCommand(): Command {
   return [epsilonCommand, sigmaCommand, stepsCommand, curveCommand, compareCommand, statementCommand].reduce(
     (root, make) => root.addCommand(make()),
-    new Command('privacy').description('what a training plan costs, without data'),
+    new Command('privacy').description('what a training plan costs, without data').addHelpText('after', EXAMPLES),
   );
 }

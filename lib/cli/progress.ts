@@ -82,7 +82,7 @@ function noteOf(event: Exclude<RunEvent, StepEvent | { kind: 'evaluation' | 'mea
     case 'plan': {
       const { noiseMultiplier, epsilon, delta, signalToNoise } = event.privacy;
       return (
-        `Plan: ${event.steps} steps of ${count(event.batchSize)} expected ${event.unit ?? 'users'} (${event.epochs} epochs), ` +
+        `Plan: ${event.steps} steps of ${count(event.batchSize)} expected ${event.unit ?? 'users'} (${event.epochs} ${event.epochs === 1 ? 'epoch' : 'epochs'}), ` +
         `${count(event.parameters)} parameters, noise multiplier ${noiseMultiplier.toFixed(4)} for epsilon ${epsilon} at delta ${small(delta)}, ` +
         `signal-to-noise ratio at most ${small(signalToNoise)}`
       );

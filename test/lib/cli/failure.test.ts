@@ -3,6 +3,9 @@
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import type { Command } from 'commander';
+
+import { program } from '../../../lib/cli/main';
 import { home, phantomgrad } from './command';
 
 jest.setTimeout(300_000); // processes of their own, on a machine that may be busy
@@ -73,5 +76,38 @@ const commands = [
 test.each([...commands, 'setup', 'doctor'])('«phantomgrad %s --help» exits 0 and shows examples', async (command) => {
   const { code, stdout } = await phantomgrad([...command.split(' ').filter(Boolean), '--help']);
   expect(code).toBe(0);
-  expect(stdout).toMatch(command === 'train' || command === 'privacy' ? /Commands:/ : /Examples:\n {2}\$ phantomgrad/);
+  expect(stdout).toMatch(/Examples:\n {2}\$ phantomgrad/);
+});
+
+/** Every command that can be run, with the words that call it. */
+function leaves(command: Command, words: string): [string, Command][] {
+  if (command.commands.length === 0) return [[words, command]];
+  return command.commands.flatMap((inner) => leaves(inner, `${words} ${inner.name()}`.trim()));
+}
+
+test.each(leaves(program(), ''))(
+  '«phantomgrad %s --help» offers nothing that the command refuses or that says nothing',
+  (words, command) => {
+    const help = command.helpInformation();
+    expect(help).not.toMatch(/refused|\[\]/);
+    if (words === 'privacy steps') expect(help).not.toMatch(/--steps|--epochs/);
+    if (words === 'privacy epsilon') expect(help).not.toContain('--epsilon');
+    if (words === 'privacy sigma') expect(help).not.toContain('--noise-multiplier');
+  },
+);
+
+test('what help does not offer is still refused with the reason', async () => {
+  const plan = '--sampling-rate 0.01 --noise-multiplier 1 --delta 1e-6 --epsilon 8 --steps 9'.split(' ');
+  expect(await phantomgrad(['privacy', 'steps', ...plan])).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/ERR_INVALID_ARGUMENT.*leave --steps and --epochs out/),
+  });
+  expect(await phantomgrad(['privacy', 'epsilon', ...plan])).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/ERR_PRIVACY_TARGET.*contradict/),
+  });
+  expect(await phantomgrad(['generate', 'model'])).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/ERR_INVALID_ARGUMENT.*--prompt/),
+  });
 });
