@@ -17,7 +17,10 @@ export interface SoftmaxCrossEntropyOptions {
   readonly labelSmoothing?: number;
   /** A column that is left out of the softmax. Default: none. */
   readonly paddingId?: number;
-  /** int64 ids to which the softmax is restricted. Default: the whole vocabulary. */
+  /**
+   * int64 ids to which the softmax is restricted, the same for all samples: public ones, not what stands in the batch, or every loss would
+   * depend on everybody. Default: the whole vocabulary.
+   */
   readonly candidates?: Tensor | null;
   /** Divides each sample's loss by the sum of its weights. Default false: the sum over its rows. */
   readonly mean?: boolean;

@@ -10,6 +10,12 @@ const ops = torch.ops.phantomgrad;
 // A book that is dropped without close() gives its parameters back, once the collector gets to it.
 const dropped = new FinalizationRegistry<number>((book) => ops.book_detach(book));
 
+/**
+ * Least factor that float32 kernels apply: they scale rows by it, and a factor below 2^-126 would have lost digits there, perhaps
+ * upwards. Such a sample has a gradient of 2^100 C at least, and what its direction says is mostly rounding.
+ */
+const LEAST_FACTOR = 2 ** -100;
+
 /** Per-sample gradient norms over some of the attached parameters. */
 export interface Norms {
   /** `[B]` best estimate of the norm. */
@@ -57,6 +63,7 @@ export class GradientBook {
   /** As given, or all parameters in one. */
   readonly groups: GroupAssignment;
   readonly #book: number;
+  readonly #leastFactor: number;
   #open = true;
 
   /**
@@ -72,6 +79,7 @@ export class GradientBook {
     this.groups = groups ?? together(this.names);
     [this.#book, this.arena] = ops.book_attach([...parameters.values()], this.names);
     dropped.register(this, this.#book, this);
+    this.#leastFactor = this.arena.dtype === 'float32' ? LEAST_FACTOR / Math.min(1, ...scales) : 0;
     keep(this.arena);
     this.sum = keep(ops.book_gradient(this.#book));
     try {
@@ -126,7 +134,7 @@ export class GradientBook {
 
   /**
    * Adds to {@link sum}, over all samples and groups, factors[g][b] times what sample b's gradient has in group g, and drops the
-   * uses.
+   * uses. A sample whose factor is too small for the parameters' type in one group adds nothing to that group.
    *
    * @param factors  `[G][B]`.
    */
@@ -134,7 +142,12 @@ export class GradientBook {
     tidy(() => {
       const samples = factors[0]?.length ?? 0;
       const flat = new Float64Array(factors.length * samples);
-      factors.forEach((row, g) => flat.set(row, g * samples));
+      factors.forEach((row, g) =>
+        flat.set(
+          row.map((factor) => (factor < this.#leastFactor ? 0 : factor)),
+          g * samples,
+        ),
+      );
       const shape = factors.length === 1 ? [samples] : [factors.length, samples];
       ops.book_accumulate(this.#book, tensor(flat, { dtype: 'float64', shape }));
     });

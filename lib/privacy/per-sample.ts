@@ -5,7 +5,7 @@ import { raise } from '../errors';
 import { keep, type Tensor, tidy } from '../tensor';
 import type { GradientMode, TrainableModel } from './attached';
 import { boundedFactors } from './bounded-factors';
-import { type Clip, together } from './clip';
+import { boundedGroups, type Clip, together } from './clip';
 import { GradientBook, type SampleNorms } from './gradient-book';
 import { checkScales, type GradientScales } from './scales';
 import { trainable } from './trainable';
@@ -79,7 +79,7 @@ function inBook<T>(
   check.oneOf(operation, { gradients }, ['factors', 'materialize']);
   const parameters = trainable(model);
   const names = [...parameters.keys()];
-  const groups = clip?.grouping?.assign(names) ?? together(names);
+  const groups = boundedGroups(clip?.grouping?.assign(names) ?? together(names), names.length);
   const scaled = scales === undefined ? {} : { scales: checkScales(scales).assign(names) };
   const book = new GradientBook(parameters, { groups, gradients, ...scaled });
   try {

@@ -9,7 +9,7 @@ import type { PackableData, PhysicalBatch, Sampled } from './batch-stream';
 import { boundedFactors } from './bounded-factors';
 import { BudgetGuard } from './budget';
 import { Checkpoint, type CheckpointOptions, type SavedState } from './checkpoint';
-import { type Clip, type GroupAssignment, isAdaptive, together, usableOr0 } from './clip';
+import { boundedGroups, type Clip, type GroupAssignment, isAdaptive, together, usableOr0 } from './clip';
 import { ErrorFeed } from './error-feed';
 import type { BookOptions, GradientBook } from './gradient-book';
 import { Ledger } from './ledger';
@@ -252,7 +252,7 @@ export class PrivacyEngine extends StepEngine {
     if (this.#closed) {
       raise('ERR_ENGINE_STATE', 'attach: this engine was closed, its noise key is erased. Make a new one.');
     }
-    this.#groups = this.plan.clip.grouping?.assign(names) ?? together(names);
+    this.#groups = boundedGroups(this.plan.clip.grouping?.assign(names) ?? together(names), names.length);
     this.#scales = this.plan.scales?.assign(names) ?? names.map(() => 1);
     return { groups: this.#groups, scales: this.#scales };
   }

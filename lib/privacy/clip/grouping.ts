@@ -1,5 +1,7 @@
 // Which parameters are clipped together: every trained parameter belongs to one group, and each group has a part of the threshold.
 
+import { raise } from '../../errors';
+
 /** One group of parameters that are clipped together. */
 export interface ParameterGroup {
   readonly name: string;
@@ -39,4 +41,23 @@ export function withShares(
 /** All parameters in one group. */
 export function together(names: readonly string[]): GroupAssignment {
   return { groups: [{ name: 'all parameters', share: 1 }], groupOf: names.map(() => 0) };
+}
+
+/**
+ * What a grouping promises, checked where it is used: noise is scaled to C, and a sample moves the sum by up to C √Σ share².
+ *
+ * @param count  Number of trained parameters.
+ * @throws ERR_INVALID_ARGUMENT for shares whose squares add up to more than 1 (up to rounding), a share that is no number from 0 to 1, and
+ *   parameters without a group.
+ */
+export function boundedGroups(assignment: GroupAssignment, count: number): GroupAssignment {
+  const { groups, groupOf } = assignment;
+  const squares = groups.reduce((sum, { share }) => sum + (share >= 0 ? share * share : NaN), 0);
+  const placed = groupOf.length === count && groupOf.every((g) => groups[g] !== undefined);
+  if (squares <= 1 + 2 ** -30 && placed) return assignment;
+  return raise(
+    'ERR_INVALID_ARGUMENT',
+    `attach: the clipping groups must hold each of ${count} parameters, with shares of the threshold whose squares add up to at most 1, got ` +
+      `${groupOf.length} parameters in ${groups.length} groups and a sum of ${squares}.`,
+  );
 }

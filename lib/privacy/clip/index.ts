@@ -5,7 +5,7 @@ export { adaptive, type AdaptiveClip, type AdaptiveOptions, isAdaptive } from '.
 export { automatic } from './automatic';
 export { type Clip, type ClipOptions, usableOr0, widened } from './clip';
 export { global } from './global';
-export { type GroupAssignment, type Grouping, type ParameterGroup, together } from './grouping';
+export { boundedGroups, type GroupAssignment, type Grouping, type ParameterGroup, together } from './grouping';
 export { groups, type GroupSpec } from './groups';
 export { normalize } from './normalize';
 export { perLayer } from './per-layer';

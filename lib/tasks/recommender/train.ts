@@ -167,9 +167,15 @@ function fitOptions(
 }
 
 // What this task does with the data beside the steps that the ledger charges.
-function uncovered({ histories }: Job): string[] {
-  const filters = 'which users have enough actions to take part';
-  return histories.interactions.vocabulary === 'data'
-    ? ['the list of items, which comes from the data', filters]
-    : [filters];
+function uncovered({ histories: { interactions, source } }: Job): string[] {
+  const least = source.kind === 'file' ? (source.minItemActions ?? 1) : 1;
+  return [
+    ...(interactions.vocabulary === 'data' ? ['the list of items, which comes from the data'] : []),
+    ...(least > 1
+      ? [
+          `which items are in the histories: those with fewer than ${least} actions were left out, and each person's actions count for all`,
+        ]
+      : []),
+    'which users have enough actions to take part',
+  ];
 }

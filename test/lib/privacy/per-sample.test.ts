@@ -91,3 +91,23 @@ test('a parameter without a rule is refused by name', () => {
     }),
   );
 });
+
+test('no sample adds more than C where its factor is at the end of what float32 holds', () => {
+  class Zero extends nn.Module {
+    readonly layer = new nn.Linear(4, 3, { bias: false, std: 0 });
+  }
+  const added = (maxGradNorm: number, x: number): number => {
+    const model = new Zero();
+    const loss = (): Tensor =>
+      nn.meanSquaredError(model.layer.forward(tensor([[x, x, x, x]])), tensor([[2e18, 2e18, 2e18]]));
+    const { sums, norm } = privacy.clippedSum(model, loss, privacy.normalize({ maxGradNorm }));
+    expect(norm[0]).toBeGreaterThan(1e37);
+    model.dispose();
+    return Math.hypot(...flat(sums)) / maxGradNorm;
+  };
+  for (let k = 0; k < 12; k++) {
+    const x = 4e18 * (1 + k / 12);
+    expect(added(1e9, x)).toBeGreaterThan(0.99);
+    for (const maxGradNorm of [1e9, 1e-2, 1e-6, 1e-7]) expect(added(maxGradNorm, x)).toBeLessThanOrEqual(1);
+  }
+});

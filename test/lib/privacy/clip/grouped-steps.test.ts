@@ -6,8 +6,10 @@ import {
   abadi,
   automatic,
   type Clip,
+  clippedSum,
   external,
   global,
+  type GroupAssignment,
   type Grouping,
   groups,
   normalize,
@@ -54,6 +56,8 @@ function gaps(a: Map<string, number[]>, b: Map<string, number[]> | null, groupin
   });
   return squares.map(Math.sqrt);
 }
+
+const all = (share: number): { name: string; share: number } => ({ name: `${share}`, share });
 
 const shares = (grouping: Grouping): number[] =>
   grouping.assign([...smallModel().namedParameters()].map(([name]) => name)).groups.map(({ share }) => share);
@@ -258,5 +262,29 @@ describe('refusals', () => {
       return weights(model);
     };
     expect(run(true)).toEqual(run(false));
+  });
+
+  test.each<[string, Partial<GroupAssignment>]>([
+    ['shares whose squares add up to 2', { groups: [all(1), all(1)] }],
+    ['a share that is no number', { groups: [all(NaN), all(0.5)] }],
+    ['a negative share', { groups: [all(-1), all(0)] }],
+    ['a parameter without a group', { groupOf: [0, 1] }],
+    [
+      'a group that is none',
+      {
+        groupOf: smallModel()
+          .parameters()
+          .map(() => 2),
+      },
+    ],
+  ])('a grouping that breaks its promise is refused before anything is attached: %s', (_what, broken) => {
+    const model = smallModel();
+    const two = { groups: [all(0.6), all(0.8)], groupOf: model.parameters().map((_, slot) => slot % 2), ...broken };
+    const clip = { ...normalize({ maxGradNorm: 1 }), grouping: { kind: 'own', assign: () => two } };
+    expect(() => engineFor(model, { clip }).attach(optimizers.sgd(model))).toThrow(
+      refusal('ERR_INVALID_ARGUMENT', 'squares'),
+    );
+    const [batch] = histories().pack(Int32Array.of(1, 2), { rowBudget: 1000, maxLength: 6 });
+    expect(() => clippedSum(model, () => model.loss(batch!), clip)).toThrow(refusal('ERR_INVALID_ARGUMENT', 'squares'));
   });
 });

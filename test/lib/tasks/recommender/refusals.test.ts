@@ -1,6 +1,7 @@
 // Bad input to a run: each refused with its code, before anything is written.
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 
 import { trainRecommender, type RecommenderOptions } from '../../../../lib/tasks';
 import { entries, logFile, path, small } from './fixture';
@@ -77,7 +78,20 @@ test('an item outside the public list is refused; with the whole list the vocabu
   };
   expect(config.vocabulary.source).toBe('catalogue');
   expect(config.vocabulary.items).toHaveLength(22);
+  expect(uncovered(out)).not.toMatch(/items/);
 });
+
+test('leaving out rare items looks at everybody, and the statement says so', async () => {
+  const out = path('rare');
+  await trainRecommender({ ...small(data), minItemActions: 3 }, { out });
+  expect(uncovered(out)).toMatch(/which items are in the histories: those with fewer than 3 actions/);
+});
+
+/** What the statement of a run says that ε does not cover. */
+function uncovered(out: string): string {
+  const { notCovered } = JSON.parse(readFileSync(join(out, 'privacy.json'), 'utf8')) as { notCovered: string[] };
+  return notCovered.join('; ');
+}
 
 test('a public list that is missing, empty, or names an item twice is refused', async () => {
   writeFileSync(path('twice.txt'), 'a\nb\na\n');
