@@ -1,5 +1,6 @@
 // The privacy statement: what was promised, to whom, on which grounds, and what the promise leaves out.
 
+import * as check from '../check';
 import { exact } from './accounting/exact';
 import { isAdaptive } from './clip';
 import type { Frequencies } from './frequencies';
@@ -88,7 +89,9 @@ const ALWAYS_NOT_COVERED = [
 const ROUNDING = 'how the rounding of float32 partial sums (of at most 64 samples) depends on which samples share them';
 
 /** The statement of a run so far. Runs the accountant twice. */
-export function privacyStatement(engine: PrivacyEngine, { unit, notCovered = [] }: StatementOptions): PrivacyStatement {
+export function privacyStatement(engine: PrivacyEngine, options: StatementOptions): PrivacyStatement {
+  check.onlyKnown('privacyStatement', options, ['unit', 'notCovered']);
+  const { unit, notCovered = [] } = options;
   const { plan, ledger } = engine;
   const spent = engine.privacySpent();
   const insecure = ledger.insecureSeed !== undefined || !Number.isFinite(spent.epsilon);

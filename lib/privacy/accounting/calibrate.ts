@@ -31,6 +31,8 @@ export interface NoiseTarget {
   readonly events?: readonly DpEvent[];
 }
 
+const TARGET = ['targetEpsilon', 'targetDelta', 'samplingRate', 'steps', 'event', 'accountant', 'events'];
+
 export interface CalibratedNoise {
   /** σ: the noise has standard deviation σC on the sum of contributions bounded by C. */
   readonly noiseMultiplier: number;
@@ -48,7 +50,7 @@ export interface CalibratedNoise {
  * @throws ERR_INVALID_ARGUMENT for values out of range.
  */
 export function calibrateNoise(target: NoiseTarget): CalibratedNoise {
-  check.object('calibrateNoise', { target });
+  check.onlyKnown('calibrateNoise', target, TARGET);
   const { targetEpsilon, targetDelta, accountant = pld(), events = [] } = target;
   check.positive('calibrateNoise', { targetEpsilon });
   checkDelta('calibrateNoise', targetDelta);

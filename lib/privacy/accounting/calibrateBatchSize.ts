@@ -26,6 +26,10 @@ export interface BatchSizeTarget {
   readonly accountant?: Accountant;
 }
 
+const TARGET = [
+  ...['targetEpsilon', 'targetDelta', 'records', 'noiseMultiplier', 'epochs', 'steps', 'event', 'events', 'accountant'],
+];
+
 export interface CalibratedBatchSize {
   /** B, at most N. */
   readonly batchSize: number;
@@ -42,7 +46,7 @@ export interface CalibratedBatchSize {
  * @throws ERR_INVALID_ARGUMENT for values out of range, and when both or none of `epochs` and `steps` are given.
  */
 export function calibrateBatchSize(target: BatchSizeTarget): CalibratedBatchSize {
-  check.object('calibrateBatchSize', { target });
+  check.onlyKnown('calibrateBatchSize', target, TARGET);
   const {
     targetEpsilon,
     targetDelta,

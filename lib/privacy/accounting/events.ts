@@ -146,6 +146,8 @@ export function checkEvent<E extends DpEvent>(event: E): E {
   const neighbours = neighboursOf(event);
   check.oneOf('event', { neighbours }, NEIGHBOURS);
   const { fields, neighbours: sound } = KINDS[kind];
+  // «neighbors», or what a later version writes, would be ignored in silence, and ε be that of something else.
+  check.onlyKnown('event', event, ['kind', 'noiseMultiplier', 'count', 'neighbours', 'distance', ...fields]);
   if (!sound.includes(neighbours)) {
     raise(
       'ERR_INVALID_ARGUMENT',

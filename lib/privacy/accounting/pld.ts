@@ -25,6 +25,7 @@ const ROUNDS = 16;
  * @example pld().epsilon([poissonGaussian(0.01, 1, 1000)], 1e-5)  // 1.8283
  */
 export function pld(options: PldOptions = {}): Accountant {
+  check.onlyKnown('pld', options, ['groupSize']);
   const { groupSize = 1 } = options;
   check.integer('pld', { groupSize }, 1);
   const compose = (events: readonly DpEvent[]): Composition => composition(events, { groupSize, binned: true });

@@ -34,6 +34,7 @@ export interface RdpOptions {
  * @throws ERR_INVALID_ARGUMENT for orders that are not above 1.
  */
 export function rdp(options: RdpOptions = {}): Accountant {
+  check.onlyKnown('rdp', options, ['orders']);
   const { orders } = options;
   if (orders) {
     if (orders.length === 0) raise('ERR_INVALID_ARGUMENT', 'rdp: orders must not be empty.');

@@ -19,6 +19,9 @@ test('numbers are those of the plan and the ledger', () => {
   expect(s.epsilon).toBeGreaterThanOrEqual(s.exactEpsilon! - 1e-7);
   expect(s).toMatchObject({ steps: 4, plannedSteps: 4, noiseMultiplier: 1, sampling: { kind: 'poisson', rate: 0.25 } });
   expect(s.notCovered).toContain('the catalogue');
+  expect(() => privacyStatement(engine, { unit: 'one user', uncovered: ['the catalogue'] } as never)).toThrow(
+    'uncovered',
+  );
   expect(JSON.parse(JSON.stringify(s))).toMatchObject({ ledger: { version: 1 }, unit: 'one user' });
 });
 

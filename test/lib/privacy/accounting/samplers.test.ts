@@ -1,7 +1,10 @@
 // Samplers other than Poisson's, and groups of records: against vectors, and against integrals over outputs.
 
 import {
+  affordableSteps,
   ballsAndBinsGaussian,
+  calibrateBatchSize,
+  calibrateNoise,
   type DpEvent,
   exact,
   fixedSizeGaussian,
@@ -160,6 +163,20 @@ describe('what cannot be accounted for is refused with a code', () => {
     for (const event of wrong) {
       expect(() => pld().epsilon([event], 1e-5)).toThrow(refused('ERR_INVALID_ARGUMENT'));
     }
+  });
+
+  test('what nothing would read: a misspelt group size or relation left epsilon at that of something else', () => {
+    const event = { kind: 'poissonGaussian', samplingRate: 0.01, noiseMultiplier: 1, count: 100 } as const;
+    const target = { targetEpsilon: 1, targetDelta: 1e-6 };
+    const attempts: (() => unknown)[] = [
+      () => pld({ groupsize: 10 } as never),
+      () => rdp({ order: [2] } as never),
+      () => pld().epsilon([{ ...event, neighbors: 'replace' } as DpEvent], 1e-6),
+      () => calibrateNoise({ ...target, samplingRate: 0.01, steps: 10, neighbours: 'replace' } as never),
+      () => affordableSteps({ ...target, event, groupSize: 10 } as never),
+      () => calibrateBatchSize({ ...target, records: 100, noiseMultiplier: 1, steps: 10, sampler: 'shuffle' } as never),
+    ];
+    for (const attempt of attempts) expect(attempt).toThrow(refused('ERR_INVALID_ARGUMENT'));
   });
 
   test('balls and bins beside another release; groups where no proof is known; the exact value of other pairs', () => {
