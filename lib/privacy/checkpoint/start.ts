@@ -112,9 +112,9 @@ export function continueIn(host: CheckpointHost, folder: string, { description }
       const journal = new Journal(path, chain, () => 1);
       const lost = charged - chargedSteps(snapshot.state.ledger, host.plan);
       const insecureSeed = spent.insecureSeed ?? snapshot.state.ledger.insecureSeed ?? host.ledger.insecureSeed;
-      const stamp = insecureSeed === undefined ? {} : { insecureSeed };
-      journal.write({ kind: 'resume', step, lost, ...stamp });
-      host.ledger.add({ ...spent, ...stamp });
+      journal.write({ kind: 'resume', step, lost, ...(insecureSeed === undefined ? {} : { insecureSeed }) });
+      host.ledger.add(spent);
+      if (insecureSeed !== undefined) host.ledger.stampInsecure(insecureSeed);
       host.restore(snapshot.state, loadWeights);
       loadOptimizer();
       return readChain(path);
