@@ -69,8 +69,8 @@ function tilted({ p, sigma }: Line, s: number, logCut: number): TiltedSum {
   const count = Math.ceil((end - 0.5) / panel);
   if (count > MOST_PANELS) return OUT_OF_REACH;
   let top = 0;
-  for (let j = 0; j < count; j++) {
-    const x = 0.5 + j * panel;
+  for (let j = 0; j <= count; j++) {
+    const x = 0.5 + j * panel; // the ends, too: at a large tilt the last panel alone rises beyond doubles
     top = Math.max(top, (1 + Math.abs(s)) * logRatio(p, sigma, x) - (x * x) / (2 * sigma * sigma));
   }
   let excess = 0; // (K - 1) e^{-top}

@@ -47,6 +47,7 @@ export function binomialWeights(k: number, q: number): Mixture {
 /** log of the density of a mixture relative to N(0, σ²); accurate where it is nearly 0. */
 export function logRatio({ weights, means }: Mixture, sigma: number, x: number): number {
   const s2 = sigma * sigma;
+  if (means.length === 1) return (means[0]! * (x - means[0]! / 2)) / s2;
   let top = -Infinity;
   for (const mean of means) top = Math.max(top, (mean * (x - mean / 2)) / s2);
   let sum = 0;
@@ -62,8 +63,10 @@ export function logRatio({ weights, means }: Mixture, sigma: number, x: number):
 /** The mean of the centres under the responsibilities at x: σ² times the slope of {@link logRatio}. */
 function meanCentre({ weights, means }: Mixture, sigma: number, x: number, log: number): number {
   const s2 = sigma * sigma;
+  if (means.length === 1) return means[0]!;
   let sum = 0;
   for (let i = 0; i < means.length; i++) {
+    if (means[i] === 0) continue;
     sum += weights[i]! * means[i]! * Math.exp((means[i]! * (x - means[i]! / 2)) / s2 - log);
   }
   return sum;
@@ -77,6 +80,8 @@ export function lineLoss({ p, q, sigma }: Line, x: number): number {
 /** The x in [low, high] with privacy loss `loss`, to the last digits; the end where there is none. Starts from `guess`. */
 export function lineInverse(line: Line, loss: number, low: number, high: number, guess: number): number {
   const { p, q, sigma } = line;
+  // The loss bends by at most spread / σ² times its slope: after a step this short Newton's next one would be below the last digit.
+  const last = 1e-8 * Math.sqrt(sigma / spreadOf(line)) * sigma;
   let [left, right] = [low, high];
   let x = Math.min(Math.max(guess, low), high);
   for (let k = 0; k < 200; k++) {
@@ -88,7 +93,7 @@ export function lineInverse(line: Line, loss: number, low: number, high: number,
     const slope = (meanCentre(p, sigma, x, logP) - meanCentre(q, sigma, x, logQ)) / (sigma * sigma);
     const step = slope > 0 ? -value / slope : NaN;
     let next = x + step;
-    if (Math.abs(step) <= 4e-16 * (Math.abs(x) + sigma)) return Math.min(Math.max(next, low), high);
+    if (Math.abs(step) <= last) return Math.min(Math.max(next, low), high);
     if (!(next > left && next < right)) next = left + (right - left) / 2;
     if (next <= left || next >= right) return next;
     x = next;

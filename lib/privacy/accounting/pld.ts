@@ -39,9 +39,8 @@ export function pld(options: PldOptions = {}): Accountant {
       const logDelta = Math.log(delta);
       if (composed.binned) return finite('pld.epsilon', binnedEpsilon(composed.binned, logDelta));
       const removed = pldEpsilon(composed, 'remove', logDelta);
-      const bound = Math.min(renyiEpsilonBound(composed, 'add', logDelta), largestLoss(composed, 'add'));
-      // The Rényi bound often shows that `add` cannot be the larger one.
-      const added = isSymmetric(composed) || bound <= removed ? 0 : pldEpsilon(composed, 'add', logDelta);
+      // `add` is hardly ever the larger one: a bound on it needs no sharper grid than what shows that.
+      const added = isSymmetric(composed) ? 0 : pldEpsilon(composed, 'add', logDelta, removed);
       return finite('pld.epsilon', Math.max(removed, added));
     },
     delta(events, epsilon) {
@@ -50,8 +49,7 @@ export function pld(options: PldOptions = {}): Accountant {
       if (isEmpty(composed)) return 0;
       if (composed.binned) return finite('pld.delta', Math.exp(binnedLogDelta(composed.binned, epsilon)));
       const removed = pldLogDelta(composed, 'remove', epsilon);
-      const covered = isSymmetric(composed) || renyiBound(composed, 'add', epsilon) <= removed;
-      const added = covered ? -Infinity : pldLogDelta(composed, 'add', epsilon);
+      const added = isSymmetric(composed) ? -Infinity : pldLogDelta(composed, 'add', epsilon, removed);
       return finite('pld.delta', Math.exp(Math.max(removed, added)));
     },
   });
@@ -75,18 +73,23 @@ function renyiEpsilonBound(composed: Composition, direction: Direction, logDelta
   return composed.others.length > 0 ? Infinity : bestTilt(cumulantOf(composed, direction), logDelta).epsilon;
 }
 
-/** An upper bound on the smallest ε >= 0 with δ(ε) <= exp(logDelta), in one direction. */
-export function pldEpsilon(composed: Composition, direction: Direction, logDelta: number): number {
+/**
+ * An upper bound on the smallest ε >= 0 with δ(ε) <= exp(logDelta), in one direction.
+ *
+ * @param enough  A bound of at most this need not become sharper. Default 0.
+ */
+export function pldEpsilon(composed: Composition, direction: Direction, logDelta: number, enough = 0): number {
   if (isEmpty(composed)) return 0;
   if (hasClosedForm(composed)) return exactEpsilon(composed, direction, logDelta);
+  let best = Math.min(renyiEpsilonBound(composed, direction, logDelta), largestLoss(composed, direction));
+  if (best <= enough) return Math.max(0, best);
   const logCut = cutBelow(composed, logDelta);
   const cumulant = cumulantOf(composed, direction, logCut);
-  let best = Math.min(renyiEpsilonBound(composed, direction, logDelta), largestLoss(composed, direction));
   let guess = Math.min(best, bestTilt(cumulant, logDelta).epsilon);
   let tail = 18;
   let size = SMALLEST;
   let last: Result | undefined;
-  for (let round = 0; round < ROUNDS && best > 0; round++) {
+  for (let round = 0; round < ROUNDS && best > enough; round++) {
     const tilt = saddlePoint(cumulant, Math.max(0, guess));
     const grid = lossGrid({ composed, direction, cumulant, logCut, tilt, size, tail });
     const found = grid.epsilon(logDelta);
@@ -110,15 +113,15 @@ export function pldEpsilon(composed: Composition, direction: Direction, logDelta
   return Math.max(0, best);
 }
 
-/** An upper bound on log δ(ε), in one direction. */
-export function pldLogDelta(composed: Composition, direction: Direction, epsilon: number): number {
+/** An upper bound on log δ(ε), in one direction; one of at most `enough` need not become sharper. */
+export function pldLogDelta(composed: Composition, direction: Direction, epsilon: number, enough = -Infinity): number {
   if (isEmpty(composed) || epsilon >= largestLoss(composed, direction)) return -Infinity;
   if (hasClosedForm(composed)) return exactLogDelta(composed, direction, epsilon);
   let best = Math.min(0, renyiBound(composed, direction, epsilon));
   if (best < -700) return best; // nothing that a double can show
   let size = SMALLEST;
   let last: Result | undefined;
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < ROUNDS && best > enough; round++) {
     const logCut = cutBelow(composed, best);
     const cumulant = cumulantOf(composed, direction, logCut);
     const tilt = saddlePoint(cumulant, epsilon);
