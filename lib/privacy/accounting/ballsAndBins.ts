@@ -64,7 +64,14 @@ export function binnedEpsilon(run: BinnedRun, logDelta: number): number {
   return leastOver(run, plain, (fewer) => epsilonBound(fewer, plain, Math.exp(logDelta)));
 }
 
-function epsilonBound(run: BinnedRun, plain: number, delta: number): Attempted {
+/** About what {@link binnedEpsilon} answers, from its smallest grids alone. */
+export function binnedGuess(run: BinnedRun, logDelta: number): number {
+  const plain = gaussianEpsilon(run.mu, logDelta);
+  if (plain === 0 || plain > LARGEST_EPSILON) return plain;
+  return leastOver(run, plain, (fewer) => epsilonBound(fewer, plain, Math.exp(logDelta), COARSE / 4));
+}
+
+function epsilonBound(run: BinnedRun, plain: number, delta: number, coarse = COARSE): Attempted {
   let best = plain;
   let window = 0;
   const attempt = (size: number, units: number): boolean => {
@@ -77,9 +84,9 @@ function epsilonBound(run: BinnedRun, plain: number, delta: number): Attempted {
   };
   const span = plain + Math.log(64);
   const count = Math.min(MOST_WINDOWS, Math.ceil(span / Math.LN2));
-  for (let j = 1; j <= count; j++) attempt(COARSE, Math.exp((j / count) * span));
-  for (const factor of AROUND) attempt(4 * COARSE, factor * Math.exp(best));
-  const resolved = best === 0 || attempt(FINE, window);
+  for (let j = 1; j <= count; j++) attempt(coarse, Math.exp((j / count) * span));
+  for (const factor of AROUND) attempt(4 * coarse, factor * Math.exp(best));
+  const resolved = best === 0 || attempt((FINE / COARSE) * coarse, window);
   return { bound: best, resolved };
 }
 

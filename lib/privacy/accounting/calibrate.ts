@@ -3,16 +3,16 @@
 import * as check from '../../check';
 import { PhantomgradError, raise } from '../../errors';
 import { type Accountant, checkDelta } from './accountant';
-import { composition } from './composition';
+import { type Composition, composition } from './composition';
 import { type DpEvent, poissonGaussian } from './events';
-import { estimateEpsilon } from './estimate';
+import { estimateEpsilon, saddleEpsilon } from './estimate';
+import { leastFitting } from './leastFitting';
 import { pld } from './pld';
-import { rdp } from './rdp';
-import { increasingRoot } from './root';
 
 /** Noise multipliers that calibration considers. */
 const LEAST_NOISE = 0.02;
 const MOST_NOISE = 1e9;
+const RANGE = { low: Math.log(LEAST_NOISE), high: Math.log(MOST_NOISE) };
 
 export interface NoiseTarget {
   /** ε that must not be exceeded; above 0. */
@@ -65,27 +65,8 @@ export function calibrateNoise(target: NoiseTarget): CalibratedNoise {
   }
   const all = (sigma: number): DpEvent[] => [...events, release(sigma)];
   const epsilonAt = (sigma: number): number => accountant.epsilon(all(sigma), targetDelta);
-  const estimate = estimateOf(accountant, all, targetDelta);
-  let sigma = firstGuess(accountant, all, estimate, targetEpsilon, targetDelta);
-  let best: CalibratedNoise | undefined;
-  for (let round = 0; round < 4 && estimate !== undefined; round++) {
-    const epsilon = epsilonAt(sigma);
-    if (epsilon <= targetEpsilon) best = smaller(best, { noiseMultiplier: sigma, epsilon });
-    if (epsilon <= targetEpsilon && epsilon >= targetEpsilon * (1 - 8e-5)) break;
-    // Newton's step for log ε over log σ, a little short of the target so that the next one fits.
-    const slope = Math.log(estimate(0.99 * sigma) / estimate(1.01 * sigma)) / Math.log(1.01 / 0.99);
-    const next = sigma * (epsilon / (targetEpsilon * (1 - 5e-6))) ** (1 / slope);
-    if (!(slope >= 0.5 && next >= LEAST_NOISE && Math.abs(Math.log(next / sigma)) < 0.1)) break;
-    if (best !== undefined && !(next < best.noiseMultiplier)) break;
-    sigma = next;
-  }
-  if (best !== undefined) return tightened(best, targetEpsilon, epsilonAt);
-  for (let push = 1e-7; sigma < MOST_NOISE; push *= 4) {
-    const epsilon = epsilonAt(sigma);
-    if (epsilon <= targetEpsilon) return tightened({ noiseMultiplier: sigma, epsilon }, targetEpsilon, epsilonAt);
-    // ε falls at least in proportion to 1/σ, so this step suffices but for irregularities of the last digits.
-    sigma *= (epsilon / targetEpsilon) * (1 + push);
-  }
+  const found = leastNoise(epsilonAt, targetEpsilon, estimatesOf(accountant, all, targetDelta));
+  if (found !== undefined) return found;
   const possible = epsilonAt(MOST_NOISE);
   return raise(
     'ERR_PRIVACY_TARGET',
@@ -94,39 +75,52 @@ export function calibrateNoise(target: NoiseTarget): CalibratedNoise {
   );
 }
 
-function smaller(one: CalibratedNoise | undefined, other: CalibratedNoise): CalibratedNoise {
-  return one !== undefined && one.noiseMultiplier <= other.noiseMultiplier ? one : other;
-}
-
-/** A quick estimate of ε at a noise multiplier, where there is one. */
-function estimateOf(
+/** Estimates of ε at a noise multiplier, the quickest first. The Rényi accountant is as quick as the better one. */
+function estimatesOf(
   accountant: Accountant,
   all: (sigma: number) => readonly DpEvent[],
   delta: number,
-): ((sigma: number) => number) | undefined {
-  const { others, binned } = composition(all(1), { binned: true });
-  if (others.length > 0 || binned || accountant.groupSize !== undefined || accountant.name === 'rdp') return undefined;
-  return (sigma) => estimateEpsilon(composition(all(sigma)), Math.log(delta));
+): ((sigma: number) => number)[] {
+  const options = { groupSize: accountant.groupSize ?? 1, binned: true };
+  const by = (estimate: (composed: Composition, logDelta: number) => number) => (sigma: number) =>
+    estimate(composition(all(sigma), options), Math.log(delta));
+  return accountant.name === 'rdp' ? [by(saddleEpsilon)] : [by(saddleEpsilon), by(estimateEpsilon)];
 }
 
-/**
- * Less noise where ε lies well below the target. Near δ = q the curve of ε hardly depends on the noise in the digits that a search
- * for δ sees, and the search ends too high: safe, but wasteful.
- */
-function tightened(
-  found: CalibratedNoise,
-  targetEpsilon: number,
+/** Each estimate is asked where the one before it ended, the accountant last: its word alone counts. */
+function leastNoise(
   epsilonAt: (sigma: number) => number,
-): CalibratedNoise {
-  let best = found;
-  let low = LEAST_NOISE;
-  while (best.epsilon < 0.99 * targetEpsilon && best.noiseMultiplier > 1.0001 * low) {
-    const noiseMultiplier = Math.sqrt(low * best.noiseMultiplier);
-    const epsilon = epsilonAt(noiseMultiplier);
-    if (epsilon <= targetEpsilon) best = { noiseMultiplier, epsilon };
-    else low = noiseMultiplier;
+  target: number,
+  estimates: readonly ((sigma: number) => number)[],
+): CalibratedNoise | undefined {
+  let [start, slope] = [0, -1];
+  for (const estimate of estimates) {
+    const guess = leastFitting((x) => Math.log(estimated(estimate, Math.exp(x)) / target), { ...RANGE, start, slope });
+    if (guess !== undefined) [start, slope] = [guess.x, guess.slope];
   }
-  return best;
+  const known = new Map<number, CalibratedNoise>();
+  const found = leastFitting(
+    (x) => {
+      const noiseMultiplier = Math.exp(x);
+      const epsilon = epsilonAt(noiseMultiplier);
+      known.set(x, { noiseMultiplier, epsilon });
+      // Rounding of the logarithm must not decide.
+      return epsilon <= target ? Math.min(0, Math.log(epsilon / target)) : Math.max(1e-300, Math.log(epsilon / target));
+    },
+    { ...RANGE, start, slope },
+  );
+  return found && known.get(found.x);
+}
+
+/** An estimate, infinite where it has none: that is where there is too little noise. */
+function estimated(estimate: (sigma: number) => number, sigma: number): number {
+  try {
+    const epsilon = estimate(sigma);
+    return Number.isNaN(epsilon) ? Infinity : epsilon;
+  } catch (error) {
+    if (error instanceof PhantomgradError && error.code === 'ERR_ACCOUNTING') return Infinity;
+    throw error;
+  }
 }
 
 /** What the steps release, as a function of σ. @throws ERR_INVALID_ARGUMENT */
@@ -139,67 +133,4 @@ function releaseOf({ samplingRate, steps, event }: NoiseTarget): (noiseMultiplie
   check.within('calibrateNoise', { samplingRate: given.samplingRate }, 0, 1);
   check.integer('calibrateNoise', { steps: given.steps }, 1);
   return (noiseMultiplier) => poissonGaussian(given.samplingRate, noiseMultiplier, given.steps);
-}
-
-/** σ near the answer: by the accountant itself where nothing quicker is known, else by an estimate of the exact ε. */
-function firstGuess(
-  accountant: Accountant,
-  all: (sigma: number) => readonly DpEvent[],
-  estimate: ((sigma: number) => number) | undefined,
-  epsilon: number,
-  delta: number,
-): number {
-  if (accountant.name === 'rdp') {
-    const renyi = rdp();
-    const renyiMargin = (sigma: number): number => Math.log(delta) - Math.log(renyi.delta(all(sigma), epsilon));
-    if (renyiMargin(LEAST_NOISE) >= 0) return LEAST_NOISE;
-    // Its own ε once more: a choice of orders may differ from the default.
-    return solve((sigma) => epsilon - accountant.epsilon(all(sigma), delta), solve(renyiMargin, 1, 1e-3), 1e-7);
-  }
-  const quick = estimate ?? ((sigma: number): number => accountant.epsilon(all(sigma), delta));
-  return solveFalling((sigma) => Math.log(epsilon) - Math.log(quick(sigma) + 1e-9), 1);
-}
-
-/** The σ at which `margin`, about log(ε target / ε), becomes positive, by secants of few evaluations; 1e-5 relative. */
-function solveFalling(margin: (sigma: number) => number, start: number): number {
-  let [low, high] = [Math.log(LEAST_NOISE), Math.log(MOST_NOISE)];
-  let x = Math.log(start);
-  let slope = 1; // ε falls about like 1/σ
-  let last: readonly [number, number] | undefined;
-  for (let k = 0; k < 40; k++) {
-    let value: number;
-    try {
-      value = margin(Math.exp(x));
-    } catch (error) {
-      if (!(error instanceof PhantomgradError && error.code === 'ERR_ACCOUNTING') || x > 10) throw error;
-      value = -3; // too little noise for any finite ε
-    }
-    if (value < 0) low = x;
-    else high = x;
-    if (last && last[0] !== x) slope = Math.min(8, Math.max(0.3, (value - last[1]) / (x - last[0])));
-    last = [x, value];
-    let next = x - Math.max(-3, Math.min(3, value)) / slope;
-    if (!(next > low && next < high)) next = high === Math.log(MOST_NOISE) ? x + 1 : (Math.max(low, x - 2) + high) / 2;
-    if (Math.abs(next - x) <= 1e-5 || high - low <= 1e-5) return Math.exp(Math.min(Math.max(next, low), high));
-    x = Math.max(next, Math.log(LEAST_NOISE));
-    if (x === low && value >= 0) return LEAST_NOISE;
-  }
-  return Math.exp(x);
-}
-
-/** The σ at which `margin`, an increasing function of σ, becomes positive; relative accuracy `tolerance`. */
-function solve(margin: (sigma: number) => number, start: number, tolerance: number): number {
-  const low = Math.log(LEAST_NOISE);
-  const high = Math.log(MOST_NOISE);
-  let last: readonly [number, number] | undefined;
-  const logSigma = increasingRoot(
-    (x) => {
-      const value = Math.max(-1e6, Math.min(1e6, margin(Math.exp(x))));
-      const slope = last && last[0] !== x ? (value - last[1]) / (x - last[0]) : 10;
-      last = [x, value];
-      return [value, slope];
-    },
-    { start: Math.log(Math.max(start, LEAST_NOISE)), low, high, tolerance },
-  );
-  return Math.exp(logSigma);
 }

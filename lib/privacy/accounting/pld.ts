@@ -94,6 +94,7 @@ export function pldEpsilon(composed: Composition, direction: Direction, logDelta
     const grid = lossGrid({ composed, direction, cumulant, logCut, tilt, size, tail });
     const found = grid.epsilon(logDelta);
     if (found === undefined) {
+      if (size === LARGEST) break; // rounding, which grows with the number of steps: the Rényi bound stays
       // Too coarse, or what lies above the window is not negligible.
       tail *= 1.5;
       size = Math.min(LARGEST, 8 * size);
