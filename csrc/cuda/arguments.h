@@ -50,7 +50,8 @@ inline constexpr ScalarType kType<uint8_t> = ScalarType::Byte;
 /// What the arguments of one call have in common: the operator's name for messages, and where they live.
 class Call {
  public:
-  Call(const char* name, const Tensor& first) : name_(name), device_(first.get_device_index()), place_(device_) {}
+  Call(const char* name, const Tensor& first)
+      : name_(name), device_(first.get_device_index()), cuda_(first.is_cuda()), place_(device_) {}
 
   const Place& place() const { return place_; }
 
@@ -61,7 +62,8 @@ class Call {
             static_cast<int>(t.scalar_type()), " instead of ", static_cast<int>(kType<T>), ".");
     require(t.numel() == count && t.is_contiguous(), name_, ": ", argument, " must be contiguous with ", count,
             " elements, got ", t.numel(), t.is_contiguous() ? "." : ", not contiguous.");
-    require(t.get_device_index() == device_, name_, ": ", argument, " is on another device than the first argument.");
+    require(t.is_cuda() == cuda_ && t.get_device_index() == device_, name_, ": ", argument,
+            " is on another device than the first argument.");
     return static_cast<T*>(t.data_ptr());
   }
 
@@ -75,6 +77,7 @@ class Call {
  private:
   const char* name_;
   int32_t device_;
+  bool cuda_;
   Place place_;
 };
 

@@ -1,13 +1,34 @@
-// phantomgrad_cuda::re_attention_forward_ and re_attention_backward_: packed attention with whole rows in shared
-// memory.
+// phantomgrad_cuda::re_attention_forward_, re_attention_backward_, re_attention_longest: packed attention with whole
+// rows in shared memory.
 #include "cuda/arguments.h"
 #include "cuda/attention.h"
 
 namespace phantomgrad::cuda {
 namespace {
 
-// What a block of every supported GPU can have (A100: 163 KiB).
+// Of shared memory: A100 and H100 both have it, so that the same samples take the same way on both.
 constexpr int64_t kMostShared = 160 * 1024;
+
+// Rows of the longest sample that the kernel takes on this device.
+template <class Kernel>
+int64_t longest_sample(const Place& place) {
+  const int64_t room = smaller(kMostShared, place.most_shared());
+  int64_t rows = 0;
+  while (Kernel::shared(rows + kSide) <= room) rows += kSide;
+  return rows;
+}
+
+// Of the dtype and the device of `query`.
+int64_t re_attention_longest(const Tensor& query, bool backward) {
+  const Call call("re_attention_longest", query);
+  int64_t rows = 0;
+  with_floating("re_attention_longest", query, [&](auto zero) {
+    using T = decltype(zero);
+    rows = backward ? longest_sample<AttentionBackward<T>>(call.place())
+                    : longest_sample<AttentionForward<T>>(call.place());
+  });
+  return rows;
+}
 
 template <class T>
 AttentionRows<T> attention_rows(const Call& call, const Tensor& query, const Tensor& key, const Tensor& value,
@@ -54,7 +75,8 @@ void re_attention_forward(const Tensor& query, const Tensor& key, const Tensor& 
     const int64_t N = query.size(0), tiles = ceil_div(longest, kSide);
     call.holds(correction != 3 || plain_lse.has_value(), "plain_lse for the second order.");
     call.holds(value_variance.has_value() == variance.has_value(), "variance exactly where value_variance is given.");
-    call.holds(Kernel::shared(longest) <= kMostShared, "samples that fit shared memory: 512 rows of float32.");
+    call.holds(longest <= longest_sample<Kernel>(call.place()),
+               "samples that fit shared memory: at most re_attention_longest rows.");
     launch<Kernel>(call.place(), rows.samples * heads * tiles, Kernel::shared(longest),
                    {rows, tiles, call.data<T>("output", output, N * query.size(1)), call.data<T>("lse", lse, N * heads),
                     call.data<T>("plain_lse", plain_lse, N * heads), call.data<T>("variance", variance, N * heads)});
@@ -74,7 +96,8 @@ void re_attention_backward(const Tensor& query, const Tensor& key, const Tensor&
                                                     streams, correction, key_variance, Optional(), most);
     const int64_t N = query.size(0), size = N * query.size(1);
     call.holds(correction != 3 || plain_lse.has_value(), "plain_lse for the second order.");
-    call.holds(Kernel::shared(longest) <= kMostShared, "samples that fit shared memory: 256 rows of float32.");
+    call.holds(longest <= longest_sample<Kernel>(call.place()),
+               "samples that fit shared memory: at most re_attention_longest rows.");
     launch<Kernel>(call.place(), rows.samples * heads, Kernel::shared(longest),
                    {rows, call.data<T>("d_output", d_output, size), call.data<T>("lse", lse, N * heads),
                     call.data<T>("plain_lse", plain_lse, N * heads), call.data<T>("d_query", d_query, size),
@@ -85,6 +108,7 @@ void re_attention_backward(const Tensor& query, const Tensor& key, const Tensor&
 }  // namespace
 
 STABLE_TORCH_LIBRARY_FRAGMENT(PG_NAMESPACE, m) {
+  m.def("re_attention_longest(Tensor query, bool backward) -> int");
   m.def(
       "re_attention_forward_(Tensor query, Tensor key, Tensor value, Tensor cu_seqlens, int heads, int longest, "
       "bool causal, float dropout, Tensor? streams, int correction, Tensor? key_variance, Tensor? value_variance, "
@@ -97,6 +121,7 @@ STABLE_TORCH_LIBRARY_FRAGMENT(PG_NAMESPACE, m) {
 }
 
 STABLE_TORCH_LIBRARY_IMPL(PG_NAMESPACE, PG_DISPATCH_KEY, m) {
+  m.impl("re_attention_longest", TORCH_BOX(&re_attention_longest));
   m.impl("re_attention_forward_", TORCH_BOX(&re_attention_forward));
   m.impl("re_attention_backward_", TORCH_BOX(&re_attention_backward));
 }

@@ -35,7 +35,7 @@ const std::array<FamilyOperators, kKernelFamilies>& families() {
       {"linear layers", {"ghost_norm_workspace", "ghost_norm_", "clipped_sum_"}},
       {"softmax head",
        {"head_forward_workspace", "head_forward_", "head_bias_", "head_norm_workspace", "head_norm_", "head_sum_"}},
-      {"attention", {"re_attention_forward_", "re_attention_backward_"}},
+      {"attention", {"re_attention_longest", "re_attention_forward_", "re_attention_backward_"}},
   }};
   return all;
 }
@@ -100,9 +100,12 @@ Verdict tried(KernelFamily family, const at::Device& device, const char* space) 
     verdict.trouble = error.what();
   }
   if (!verdict.trouble.empty())
-    TORCH_WARN("phantomgrad: kernels of the plugin for ", operators_of(family).name, " do not agree with LibTorch on ",
-               device.str(), ": ", verdict.trouble,
-               ". They are switched off in this process; LibTorch's operators do their work, slower and right.");
+    TORCH_WARN(
+        "phantomgrad: kernels of the plugin for ", operators_of(family).name, " do not agree with LibTorch on ",
+        device.str(), ": ", verdict.trouble,
+        ". They are switched off in this process; LibTorch's operators do their work, slower and right. Should the "
+        "device itself have failed (an illegal access), nothing works there any more: start again with "
+        "PHANTOMGRAD_KERNELS=generic.");
   return verdict;
 }
 

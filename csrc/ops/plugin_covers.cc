@@ -8,16 +8,13 @@ namespace {
 
 bool single_or_double(const at::Tensor& t) { return t.scalar_type() == at::kFloat || t.scalar_type() == at::kDouble; }
 
-// Rows of logits lie in shared memory as a whole: this many bytes a row of 64 at most, forward and backward.
-int64_t attention_rows_limit(const AnyAttention& call, bool backward) {
-  const int64_t narrow = backward ? 256 : 512;
-  return call.query.scalar_type() == at::kFloat ? narrow : narrow / 2;
-}
-
+// Rows of logits lie in shared memory as a whole, so it is the device that says how long a sample may be.
 bool attention_fits(const AnyAttention& call, bool backward) {
+  const at::Device device = call.query.device();
   const bool one_variance_a_head = !call.key_variance.defined() || call.key_variance.size(1) == call.heads;
   return single_or_double(call.query) && call.query.numel() > 0 && one_variance_a_head &&
-         call.segments.longest() <= attention_rows_limit(call, backward);
+         plugin_serves(KernelFamily::attention, device) &&
+         call.segments.longest() <= plugin_number(device, "re_attention_longest", call.query, backward);
 }
 
 }  // namespace
@@ -57,12 +54,8 @@ bool covers_head(const Head& head, const HeadWants& wants) {
 
 bool covers_tied(const AnyIndex& use) { return use.fan() == 1 && !use.coefficients().defined() && covers_index(use); }
 
-bool covers_attention(const AnyAttention& call) {
-  return attention_fits(call, false) && plugin_serves(KernelFamily::attention, call.query.device());
-}
+bool covers_attention(const AnyAttention& call) { return attention_fits(call, false); }
 
-bool covers_attention_backward(const AnyAttention& call) {
-  return attention_fits(call, true) && plugin_serves(KernelFamily::attention, call.query.device());
-}
+bool covers_attention_backward(const AnyAttention& call) { return attention_fits(call, true); }
 
 }  // namespace phantomgrad

@@ -6,6 +6,6 @@
 namespace phantomgrad {
 
 /// Raised whenever an operator of csrc/cuda changes its schema or its promises. A core refuses every other number.
-inline constexpr int64_t kPluginInterface = 1;
+inline constexpr int64_t kPluginInterface = 2;
 
 }  // namespace phantomgrad

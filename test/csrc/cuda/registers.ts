@@ -7,7 +7,6 @@ export const BUDGETS: Readonly<Record<string, number>> = {
   'AttentionBackward<float>': 128,
   'AttentionForward<double>': 176,
   'AttentionForward<float>': 128,
-  ClipFactors: 48,
   'ClippedSum<double, double>': 168,
   'ClippedSum<float, double>': 168,
   'ClippedSum<float, float>': 128,

@@ -1,5 +1,5 @@
-// Operators of the tests' library alone: the order of threads, kernels out of order, the CPU kernels that bits are
-// compared with.
+// Operators of the tests' library alone: the order of threads, kernels out of order, smaller devices, the CPU kernels
+// that bits are compared with.
 #include <torch/csrc/stable/library.h>
 #include <torch/csrc/stable/tensor.h>
 
@@ -24,9 +24,20 @@ int64_t& spoken_interface() {
   return spoken;
 }
 
+int64_t& shared_memory() {
+  static int64_t bytes = 163 * 1024;
+  return bytes;
+}
+
 namespace {
 
 using torch::stable::Tensor;
+
+int64_t set_shared_memory(int64_t bytes) {
+  const int64_t before = shared_memory();
+  shared_memory() = bytes;
+  return before;
+}
 
 int64_t speak(int64_t interface) {
   const int64_t before = spoken_interface();
@@ -63,8 +74,8 @@ int64_t cpu_private_adam(const Tensor& p, const Tensor& m, const Tensor& v, cons
   const ArenaProfile profile{static_cast<const int64_t*>(run_ends.data_ptr()),
                              static_cast<const double*>(scales.data_ptr()),
                              static_cast<const double*>(steps.data_ptr()), run_ends.numel()};
-  const AdamConstants constants{beta1,     beta2,           eps,         1 - beta1,      1 - beta2,   step_size,
-                                root_correction, correction2, decay_gradient, shrink, moment_floor};
+  const AdamConstants constants{beta1,       beta2,          eps,    1 - beta1,   1 - beta2, step_size, root_correction,
+                                correction2, decay_gradient, shrink, moment_floor};
   const auto run = p.scalar_type() == torch::headeronly::ScalarType::Float ? update<float> : update<double>;
   return run(p, m, v, sum, {noise_std, grid, divisor}, profile, own, constants);
 }
@@ -75,8 +86,10 @@ STABLE_TORCH_LIBRARY_FRAGMENT(PG_NAMESPACE, m) {
   m.def("thread_order(int order) -> int");
   m.def("break_kernel(str name) -> ()");
   m.def("speak(int interface) -> int");
+  m.def("shared_memory(int bytes) -> int");
   m.def(
-      "cpu_private_adam_(Tensor(a!) parameters, Tensor(b!) exp_avg, Tensor(c!) exp_avg_sq, Tensor(d!) sum, Tensor stream, "
+      "cpu_private_adam_(Tensor(a!) parameters, Tensor(b!) exp_avg, Tensor(c!) exp_avg_sq, Tensor(d!) sum, Tensor "
+      "stream, "
       "float noise_std, float grid, float divisor, float beta1, float beta2, float eps, float step_size, "
       "float root_correction, float correction2, float decay_gradient, float shrink, float moment_floor, "
       "Tensor run_ends, Tensor scales, Tensor steps) -> int");
@@ -86,6 +99,7 @@ STABLE_TORCH_LIBRARY_IMPL(PG_NAMESPACE, CompositeExplicitAutograd, m) {
   m.impl("thread_order", TORCH_BOX(&set_order));
   m.impl("break_kernel", TORCH_BOX(&break_kernel));
   m.impl("speak", TORCH_BOX(&speak));
+  m.impl("shared_memory", TORCH_BOX(&set_shared_memory));
   m.impl("cpu_private_adam_", TORCH_BOX(&cpu_private_adam));
 }
 

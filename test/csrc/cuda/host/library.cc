@@ -2,13 +2,13 @@
 // A g++ that is not nvcc compiles the same .cu files. One unit, because LibTorch's headers cost more than our code.
 #define PG_SPOKEN_INTERFACE spoken_interface()
 #include "cuda/attention.cu"
-#include "cuda/clip.cu"
 #include "cuda/dense.cu"
 #include "cuda/head.cu"
 #include "cuda/index.cu"
 #include "cuda/interface.cu"
 #include "cuda/norm_layer.cu"
 #include "cuda/private_adam.cu"
+#include "cuda/stored.cu"
 // Not the plugin's:
 #include "cpu/private_adam.isa.cc"
 #include "host_ops.cc"

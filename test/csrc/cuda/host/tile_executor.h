@@ -2,13 +2,15 @@
 //
 // What it watches: shared memory and threads' own numbers start as NaN, shared memory is followed by a fence, and the
 // order of threads and blocks is turned around or shuffled. Between barriers, in `each`, shared memory is taken away. A
-// kernel that reads what nobody wrote, writes beyond its shared memory or lacks a barrier gives other bits, or stops here.
+// kernel that reads what nobody wrote, writes beyond its shared memory or lacks a barrier gives other bits, or stops
+// here.
 #pragma once
 
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <numeric>
+#include <stdexcept>
 #include <string>
 #include <typeinfo>
 #include <vector>
@@ -23,6 +25,10 @@ Order& thread_order();
 /// A kernel whose name contains this does nothing, as one would whose launch a device lost; empty: none. Set by
 /// phantomgrad_host::break_kernel.
 std::string& broken_kernel();
+
+/// Bytes of shared memory that a block may have, as on a device; first an A100's. Set by
+/// phantomgrad_host::shared_memory.
+int64_t& shared_memory();
 
 /// What the library says when the core asks for its interface: first its own, then what phantomgrad_host::speak set.
 int64_t& spoken_interface();
@@ -104,10 +110,13 @@ class HostBlock {
 class Place {
  public:
   explicit Place(int32_t) {}
+  int64_t most_shared() const { return shared_memory(); }
 };
 
 template <class Kernel>
 void launch(const Place&, int64_t blocks, int64_t shared, const typename Kernel::Params& params) {
+  check_grid(blocks);
+  if (shared > shared_memory()) throw std::runtime_error("a launch asks for more shared memory than a block may have");
   if (!broken_kernel().empty() && std::strstr(typeid(Kernel).name(), broken_kernel().c_str()) != nullptr) return;
   constexpr size_t kFence = 256;
   constexpr unsigned char kFenceByte = 0xA5;

@@ -2,16 +2,16 @@
 
 import type { Kit } from '../kit';
 import { attentionLaws } from './attention';
-import { clipLaws } from './clip';
 import { denseLaws } from './dense';
 import { headLaws } from './head';
 import { indexLaws } from './index_use';
 import { normLayerLaws } from './norm_layer';
 import { privateAdamLaws } from './private_adam';
+import { storedLaws } from './stored';
 
 export const LAWS: Readonly<Record<string, (kit: Kit) => void>> = {
   'private update': privateAdamLaws,
-  'clip factors': clipLaws,
+  'stored gradients': storedLaws,
   'linear layers': denseLaws,
   embeddings: indexLaws,
   'softmax head': headLaws,
