@@ -1,14 +1,13 @@
-// Times each CUDA kernel on the GPU at the shapes of a recommender, and writes the report of scripts/gpu.sh.
+// Times each CUDA kernel on the GPU at the shapes of a recommender.
 //
-// Usage: node scripts/gpu/bench.cjs OUT   (after the laws: reads OUT/laws.json and OUT/sanitizers.txt)
+// Usage: node scripts/gpu/bench.cjs RESULT.json   (written anew after each kernel: one that fails leaves the others their times)
 'use strict';
-const { spawnSync } = require('node:child_process');
-const { existsSync, readFileSync, writeFileSync } = require('node:fs');
+const { writeFileSync } = require('node:fs');
 const { join } = require('node:path');
 const { performance } = require('node:perf_hooks');
 
 const root = join(__dirname, '..', '..');
-const out = process.argv[2];
+const result = process.argv[2];
 const { gpuKit } = require(join(root, 'test', 'csrc', 'cuda', 'kit.js'));
 const { fromTypedArray, full, torch } = require(join(root, 'lib', 'tensor', 'index.js'));
 
@@ -117,47 +116,25 @@ function seconds(call, repeats) {
   return (performance.now() - start) / 1e3 / repeats;
 }
 
-const timed = cases().map(({ name, flops, bytes, call }) => {
-  call();
-  const once = seconds(call, 1);
-  const repeats = Math.max(1, Math.min(100, Math.ceil(0.2 / once)));
-  const runs = Array.from({ length: 7 }, () => seconds(call, repeats)).sort((x, y) => x - y);
-  const [median, least, most] = [runs[3], runs[0], runs[6]];
-  const rate =
-    flops === undefined ? `${(bytes / median / 1e9).toFixed(0)} GB/s` : `${(flops / median / 1e12).toFixed(2)} TFLOP/s`;
-  return { name, microseconds: median * 1e6, least: least * 1e6, most: most * 1e6, rate };
-});
-
-const text = (command, args) => (spawnSync(command, args, { encoding: 'utf8' }).stdout ?? '').trim();
-const commit = existsSync(join(root, 'COMMIT'))
-  ? readFileSync(join(root, 'COMMIT'), 'utf8').trim()
-  : text('git', ['rev-parse', 'HEAD']);
-const [device, driver] = text('nvidia-smi', ['--query-gpu=name,driver_version', '--format=csv,noheader'])
-  .split('\n')[0]
-  .split(', ');
-const laws = JSON.parse(readFileSync(join(out, 'laws.json'), 'utf8'));
-const sanitizers = readFileSync(join(out, 'sanitizers.txt'), 'utf8').trim().split('\n');
-const report = { device, driver, commit, date: new Date().toISOString(), laws, sanitizers, timed };
-writeFileSync(join(out, 'report.json'), `${JSON.stringify(report, null, 2)}\n`);
-const table = timed.map(
-  ({ name, microseconds, least, most, rate }) =>
-    `| ${name} | ${microseconds.toFixed(0)} | ${least.toFixed(0)}–${most.toFixed(0)} | ${rate} |`,
-);
-writeFileSync(
-  join(out, 'report.md'),
-  [
-    `# CUDA kernels on ${device}`,
-    '',
-    `Driver ${driver}, commit ${commit}, ${report.date}. Laws: ${laws.passed} passed, ${laws.failed} failed.`,
-    '',
-    `B = ${B} samples of ${T} rows, width ${d}. Median of 7 runs; a call includes its launches.`,
-    '',
-    '| call | µs | least–most | rate |',
-    '| --- | --- | --- | --- |',
-    ...table,
-    '',
-    ...sanitizers.map((line) => `    ${line}`),
-    '',
-  ].join('\n'),
-);
-console.log(readFileSync(join(out, 'report.md'), 'utf8'));
+const shape = `B = ${B} samples of ${T} rows, width ${d}. Median of 7 runs; a call includes its launches.`;
+const timed = [];
+for (const { name, flops, bytes, call } of cases()) {
+  try {
+    call();
+    const once = seconds(call, 1);
+    const repeats = Math.max(1, Math.min(100, Math.ceil(0.2 / once)));
+    const runs = Array.from({ length: 7 }, () => seconds(call, repeats)).sort((x, y) => x - y);
+    const [median, least, most] = [runs[3], runs[0], runs[6]];
+    const rate =
+      flops === undefined
+        ? `${(bytes / median / 1e9).toFixed(0)} GB/s`
+        : `${(flops / median / 1e12).toFixed(2)} TFLOP/s`;
+    timed.push({ name, microseconds: median * 1e6, least: least * 1e6, most: most * 1e6, rate });
+    console.log(`${name}: ${(median * 1e6).toFixed(0)} µs, ${rate}`);
+  } catch (error) {
+    timed.push({ name, error: String(error.message).slice(0, 500) });
+    console.log(`FAIL ${name}: ${String(error.message).slice(0, 500)}`);
+    process.exitCode = 1;
+  }
+  writeFileSync(result, `${JSON.stringify({ shape, timed }, null, 2)}\n`);
+}

@@ -1,12 +1,13 @@
 // A small stand-in for Jest on machines without npm packages: describe, test and the matchers that the CUDA laws use.
 //
-// Usage: node scripts/gpu/harness.cjs SUITE.js RESULT.json [PATTERN]   (SUITE.js as scripts/gpu/pack.mjs compiled it)
+// Usage: node scripts/gpu/harness.cjs SUITE.js RESULT.json [NAME]   (SUITE.js as scripts/gpu/pack.mjs compiled it)
+// Runs the tests whose name begins with NAME. RESULT.json says before each one what runs: a crash leaves a trace.
 'use strict';
 const { writeFileSync } = require('node:fs');
 const { resolve } = require('node:path');
 const { isDeepStrictEqual, format } = require('node:util');
 
-const [suite, result, pattern = ''] = process.argv.slice(2);
+const [suite, result, beginning = ''] = process.argv.slice(2);
 const tests = [];
 const names = [];
 let current = '';
@@ -58,26 +59,39 @@ globalThis.expect = (got) =>
   );
 globalThis.expect.getState = () => ({ currentTestName: current });
 
-require(resolve(suite));
+const state = { passed: 0, failed: 0, skipped: 0, failures: [] };
+const write = (more) => writeFileSync(result, `${JSON.stringify({ ...state, ...more }, null, 2)}\n`);
+const failed = (name, { message }) => {
+  state.failed += 1;
+  state.failures.push({ name, message: String(message).slice(0, 2000) });
+  console.log(`FAIL ${name}\n  ${String(message).slice(0, 500)}`);
+};
 
-const failures = [];
-let passed = 0;
-let skipped = 0;
+// Opening the suite compiles the host executor and opens LibTorch, its CUDA libraries and the plugin.
+write({ running: 'opening the suite' });
+try {
+  require(resolve(suite));
+} catch (error) {
+  failed(`opening ${suite}`, error);
+}
+
 for (const { name, body } of tests) {
-  if (body === null) skipped += 1;
-  // The last law compares what the others left behind: with a pattern there is nothing to compare.
-  else if (!name.includes(pattern) || (pattern !== '' && /has the bits of the host/.test(name))) continue;
-  else {
-    current = name;
-    try {
-      body();
-      passed += 1;
-    } catch (error) {
-      failures.push({ name, message: String(error.message).slice(0, 2000) });
-      console.error(`FAIL ${name}\n  ${String(error.message).slice(0, 500)}`);
-    }
+  if (!name.startsWith(beginning) && body !== null) continue;
+  if (body === null) {
+    state.skipped += 1;
+    continue;
+  }
+  current = name;
+  write({ running: name });
+  const started = Date.now();
+  try {
+    body();
+    state.passed += 1;
+    console.log(`ok ${name} (${Date.now() - started} ms)`);
+  } catch (error) {
+    failed(name, error);
   }
 }
-writeFileSync(result, `${JSON.stringify({ passed, failed: failures.length, skipped, failures }, null, 2)}\n`);
-console.log(`${passed} passed, ${failures.length} failed, ${skipped} skipped`);
-process.exitCode = failures.length > 0 || passed === 0 ? 1 : 0;
+write();
+console.log(`${state.passed} passed, ${state.failed} failed, ${state.skipped} skipped`);
+process.exitCode = state.failed > 0 || state.passed === 0 ? 1 : 0;
