@@ -163,7 +163,10 @@ export function prvLogDelta(
       logFailure,
       tail: 20,
     });
-    best = tighter(best, grid.logDelta(epsilon));
+    const found = grid.logDelta(epsilon);
+    // Just below the largest loss tilts are so large that doubles show nothing on the grid: what is known so far is certain.
+    if (Number.isNaN(found.lower + found.upper)) break;
+    best = tighter(best, found);
     if (best.upper > before - 0.5) break; // else cut and η were made for a larger δ
   }
   return best;
