@@ -29,8 +29,9 @@ const count = (value: number): string => value.toLocaleString('en-US');
 
 /** @param many  What the records of the task are called. */
 export function withCommonOptions(command: Command, task: FineTuneTask, many: string): Command {
-  const { epochs, learningRate, preset } = TASKS[task].defaults;
-  const either = ({ pretrained, scratch }: typeof epochs): string => `default: ${pretrained}; from scratch: ${scratch}`;
+  const { epochs, learningRate, groupScale, average, preset } = TASKS[task].defaults;
+  const either = ({ pretrained, scratch }: typeof epochs): string =>
+    pretrained === scratch ? `default: ${scratch}` : `default: ${pretrained}; from scratch: ${scratch}`;
   return command
     .option('--model <dir>', 'pretrained model: a folder of Hugging Face files, or a name in the local hub cache')
     .option(
@@ -51,6 +52,16 @@ export function withCommonOptions(command: Command, task: FineTuneTask, many: st
     .option('--max-grad-norm <c>', `bound on the gradient of a record (${either(DEFAULTS.maxGradNorm)})`, number)
     .addOption(
       new Option('--clip <rule>', `how gradients are bounded (default: ${DEFAULTS.clip})`).choices(Object.keys(CLIPS)),
+    )
+    .option(
+      '--group-scale <s>',
+      `gradients of all weights but the word table times s, before clipping (${either(groupScale)})`,
+      number,
+    )
+    .option(
+      '--average <share>',
+      `end with an average of the weights over about this share of the steps (${either(average)})`,
+      number,
     )
     .option('--lora <rank>', 'train low-rank additions to the attention layers alone', number)
     .option('--biases-only', 'train biases alone')

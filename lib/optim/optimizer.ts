@@ -215,10 +215,16 @@ export abstract class Optimizer<Name extends string = string> {
    * @example const { hit } = optimizer.withAverage(() => evaluate(model, test))
    */
   withAverage<T>(evaluate: () => T): T {
-    if (this.#average === null) {
-      return raise('ERR_ENGINE_STATE', 'withAverage: give the optimizer an averageDecay.');
-    }
-    return this.#average.during(this.#layout === 'arena' ? this.#arenaOrder : this.parameters, evaluate);
+    return this.#kept('withAverage').during(this.#averaged, evaluate);
+  }
+
+  /**
+   * Puts the average of the weights into the parameters, for good: what ends training with it. The average itself stays as it is.
+   *
+   * @throws ERR_ENGINE_STATE when no average is kept, or before the first step.
+   */
+  adoptAverage(): void {
+    this.#kept('adoptAverage').adopt('adoptAverage', this.#averaged);
   }
 
   /** @internal In which order an engine's arena holds the parameters. */
@@ -247,6 +253,15 @@ export abstract class Optimizer<Name extends string = string> {
     moments: Moments<Name>,
     step: number,
   ): number;
+
+  #kept(operation: string): WeightAverage {
+    return this.#average ?? raise('ERR_ENGINE_STATE', `${operation}: give the optimizer an averageDecay.`);
+  }
+
+  /** What the average was taken of, in its order. */
+  get #averaged(): readonly Tensor[] {
+    return this.#layout === 'arena' ? this.#arenaOrder : this.parameters;
+  }
 
   #moment(name: Name): Tensor {
     return this.#moments.get(name) as Tensor;

@@ -36,20 +36,25 @@ export class WeightAverage {
     this.#flat = flat;
   }
 
+  /** Puts the average into `weights`. @throws ERR_ENGINE_STATE before the first step */
+  adopt(operation: string, weights: readonly Tensor[]): void {
+    const flat = this.#flat ?? raise('ERR_ENGINE_STATE', `${operation}: no step has been taken yet.`);
+    let at = 0;
+    noGrad(() => {
+      tidy(() => {
+        for (const weight of weights) {
+          weight.copy_(flat.narrow(0, at, weight.numel).view(weight.shape));
+          at += weight.numel;
+        }
+      });
+    });
+  }
+
   /** Runs `evaluate` while `weights` hold the average, and puts them back, whatever happens. @throws ERR_ENGINE_STATE before the first step */
   during<T>(weights: readonly Tensor[], evaluate: () => T): T {
-    const flat = this.#flat ?? raise('ERR_ENGINE_STATE', 'withAverage: no step has been taken yet.');
     const own = noGrad(() => weights.map((weight) => keep(weight.detach().clone())));
     try {
-      let at = 0;
-      noGrad(() => {
-        tidy(() => {
-          for (const weight of weights) {
-            weight.copy_(flat.narrow(0, at, weight.numel).view(weight.shape));
-            at += weight.numel;
-          }
-        });
-      });
+      this.adopt('withAverage', weights);
       return evaluate();
     } finally {
       noGrad(() => weights.forEach((weight, k) => weight.copy_(own[k] as Tensor)));

@@ -1,7 +1,7 @@
 // The base of every model that is loaded from a Hugging Face folder, and can be saved as one.
 
 import { raise } from '../../errors';
-import { Module } from '../../nn';
+import { Embedding, Module, type Parameter } from '../../nn';
 import type { Tensor } from '../../tensor';
 import type { Origin } from './family';
 import { loadAdapter, saveAdapter, type SaveAdapterOptions } from './adapter';
@@ -35,6 +35,12 @@ export abstract class PretrainedModel extends Module {
   /** Family, task and configuration. */
   get origin(): Origin {
     return this.#origin ?? raise('ERR_INVALID_ARGUMENT', 'origin: make the model with fromPretrained or fromConfig.');
+  }
+
+  /** `[vocabulary, width]`: the table that tokens are read from, and that a tied head shares. Null for models of images. */
+  get wordTable(): Parameter | null {
+    const { words } = this.backbone as { readonly words?: unknown };
+    return words instanceof Embedding ? words.weight : null;
   }
 
   /** @internal Said by whoever makes the model, or changes its configuration. */

@@ -2,7 +2,7 @@
 
 import * as check from '../../check';
 import { raise } from '../../errors';
-import { Embedding, Initializer, Parameter, type ParameterType, SoftmaxHead } from '../../nn';
+import { type Embedding, Initializer, Parameter, type ParameterType, SoftmaxHead } from '../../nn';
 import { keep, noGrad, type Tensor, tidy, torch, zeros } from '../../tensor';
 import type { PretrainedModel } from './model';
 import { TokenHead } from './token-head';
@@ -56,13 +56,13 @@ export function resizeTokenEmbeddings(model: PretrainedModel, count: number, { s
 }
 
 function slotsOf(model: PretrainedModel): Slot[] {
-  const { words } = model.backbone as { readonly words?: unknown };
-  if (!(words instanceof Embedding)) {
+  if (model.wordTable === null) {
     return raise(
       'ERR_INVALID_ARGUMENT',
       `resizeTokenEmbeddings: ${model.origin.family.modelType} models read no tokens.`,
     );
   }
+  const { words } = model.backbone as unknown as { readonly words: Embedding };
   const slots: Slot[] = [{ holder: words, field: 'weight', parameter: words.weight }];
   for (const module of model.modules()) {
     if (module instanceof SoftmaxHead) slots.push({ holder: module, field: 'weight', parameter: module.weight });

@@ -62,8 +62,10 @@ export const classifier: Task<ClassifierOptions, Model> = {
   name: 'classifier',
   defaults: {
     preset: 'tiny-bert',
-    epochs: { pretrained: 3, scratch: 20 },
-    learningRate: { pretrained: 5e-4, scratch: 1e-2 },
+    epochs: { pretrained: 3, scratch: 10 },
+    learningRate: { pretrained: 5e-4, scratch: 2e-2 },
+    groupScale: { pretrained: 1, scratch: 0.03 },
+    average: { pretrained: 0, scratch: 0.15 },
   },
   keys: ['task', 'layout', 'infilling', 'template', 'words', 'tokenizer', 'maxLength'],
 

@@ -34,6 +34,8 @@ export const images: Task<ImageOptions, ImageClassifier> = {
     preset: 'tiny-vit',
     epochs: { pretrained: 10, scratch: 30 },
     learningRate: { pretrained: 1e-3, scratch: 2e-3 },
+    groupScale: { pretrained: 1, scratch: 1 },
+    average: { pretrained: 0, scratch: 0 },
   },
   keys: ['mean', 'std'],
 

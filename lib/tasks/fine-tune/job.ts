@@ -5,7 +5,14 @@ import { existsSync } from 'node:fs';
 import * as check from '../../check';
 import { raise } from '../../errors';
 import type { PretrainedModel } from '../../models';
-import { poisson, PrivacyEngine, type Sampler, signalToNoise } from '../../privacy';
+import {
+  groupScales,
+  poisson,
+  PrivacyEngine,
+  type PrivacyEngineOptions,
+  type Sampler,
+  signalToNoise,
+} from '../../privacy';
 import type { OnEvent } from '../run/events';
 import { classifier } from './classifier';
 import { images } from './images';
@@ -70,6 +77,7 @@ export async function makeJob(task: AnyTask, options: CommonOptions): Promise<Jo
     const engine = new PrivacyEngine(model, {
       ...{ records, epochs, recoverySteps, sampler, clip: CLIPS[clip]({ maxGradNorm }) },
       target: delta === undefined ? { epsilon } : { epsilon, delta },
+      ...scalesBesideWords(name, model, common.groupScale),
       performance: { memoryBudget: memory * 2 ** 20 },
     });
     return { task, name, options: common, material, sampler, steps, model, engine };
@@ -77,6 +85,22 @@ export async function makeJob(task: AnyTask, options: CommonOptions): Promise<Jo
     model.dispose();
     throw error;
   }
+}
+
+/** One scale for all trained weights but the word table, tied or not. */
+function scalesBesideWords(name: string, model: PretrainedModel, scale: number): Pick<PrivacyEngineOptions, 'scales'> {
+  if (scale === 1) return {};
+  const table = model.wordTable;
+  const trained = [...model.namedParameters()].filter(([, { requiresGrad }]) => requiresGrad);
+  const others = trained.filter(([, parameter]) => parameter !== table).map(([path]) => path);
+  if (others.length === trained.length) {
+    const why = table === null ? 'this model reads no words' : 'the word table is frozen here';
+    raise(
+      'ERR_INVALID_ARGUMENT',
+      `${name}: groupScale makes room for the gradient of the word table, and ${why}. Leave it out.`,
+    );
+  }
+  return { scales: groupScales([{ prefixes: others, scale }]) };
 }
 
 // Counting up to a number makes room for the next record where one leaves.

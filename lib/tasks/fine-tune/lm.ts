@@ -32,6 +32,8 @@ export const languageModel: Task<LanguageModelOptions, CausalLM> = {
     preset: 'tiny-gpt2',
     epochs: { pretrained: 10, scratch: 30 },
     learningRate: { pretrained: 5e-4, scratch: 3e-3 },
+    groupScale: { pretrained: 1, scratch: 1 },
+    average: { pretrained: 0, scratch: 0 },
   },
   keys: ['tokenizer', 'block', 'heldOut'],
 

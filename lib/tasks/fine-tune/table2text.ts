@@ -68,6 +68,8 @@ export const tablesToText: Task<TableToTextOptions, CausalLM> = {
     preset: 'tiny-gpt2',
     epochs: { pretrained: 10, scratch: 15 },
     learningRate: { pretrained: 2e-3, scratch: 3e-3 },
+    groupScale: { pretrained: 1, scratch: 1 },
+    average: { pretrained: 0, scratch: 0 },
   },
   keys: ['unit', 'tokenizer', 'maxSource', 'maxTarget', 'delexicalise', 'tables', 'beams'],
 

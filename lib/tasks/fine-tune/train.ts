@@ -195,9 +195,9 @@ function learner(model: PretrainedModel): Learner<PhysicalBatch> {
 }
 
 function fitOptions({ options, steps }: Job, role: Role, reporter: Reporter, signal?: AbortSignal): FitOptions {
-  const { epochs, weightDecay, warmup, learningRate } = options;
+  const { epochs, weightDecay, warmup, learningRate, average } = options;
   const stop = signal === undefined ? {} : { signal };
-  return { role, steps, epochs, learningRate, weightDecay, warmup, onStep: reporter.step, ...stop };
+  return { role, steps, epochs, learningRate, weightDecay, warmup, average, onStep: reporter.step, ...stop };
 }
 
 /** Begins or goes on. What is compared are settings, not places: whoever goes on may have moved files. */

@@ -24,6 +24,8 @@ export interface FitOptions {
   readonly weightDecay: number;
   /** Share of the steps in which the rate rises. Default 0.2. */
   readonly warmup?: number;
+  /** Share of the steps that a running average of the weights looks back on; it takes their place when training ends. Default 0: the last weights stay. */
+  readonly average?: number;
   readonly onStep: (event: StepEvent) => void;
   /** Called after a step that ends another `every` epochs, and after the last one. Its time is not training time. */
   readonly evaluation?: { readonly every: number; readonly run: (step: number, epoch: number) => void };
@@ -48,7 +50,7 @@ export interface Fitted {
 
 /**
  * Trains `model` to the last planned step, or to the first one after `signal`. The rate rises over the first steps, a fifth unless `warmup`
- * says otherwise, and falls to 0 over the rest (paper, section 5). The engine is detached at the end, whatever happens, and its checkpoint is closed.
+ * says otherwise, and falls to 0 over the rest (paper, section 5). The checkpoint keeps the last weights; where an average is kept, the model ends with it. The engine is detached at the end, whatever happens, and its checkpoint is closed.
  *
  * @throws ERR_NOT_FINITE when the rate was too high, and what the engine throws.
  */
@@ -59,8 +61,12 @@ export async function fit<B extends PhysicalBatch>(
   options: FitOptions,
 ): Promise<Fitted> {
   const { role, steps, epochs, learningRate, weightDecay, warmup, onStep, evaluation, signal, checkpoint } = options;
+  const averageDecay = decayOver((options.average ?? 0) * steps);
   const schedule = linearWarmupDecay({ steps, ...(warmup === undefined ? {} : { warmup }) });
-  const adamOptimizer = adam(model.trainableParameters(), { lr: learningRate * schedule(0), weightDecay });
+  const adamOptimizer = adam(model.trainableParameters(), {
+    ...{ lr: learningRate * schedule(0), weightDecay },
+    ...(averageDecay === 0 ? {} : { averageDecay }),
+  });
   const optimizer = engine.attach(adamOptimizer);
   let [lossSum, samples] = [0, 0];
   let began = performance.now();
@@ -104,12 +110,18 @@ export async function fit<B extends PhysicalBatch>(
       if (signal?.aborted === true) break;
     }
     kept?.close();
+    if (averageDecay !== 0 && engine.steps > 0) adamOptimizer.adoptAverage();
   } finally {
     engine.detach();
     adamOptimizer.dispose();
   }
   const epochsDone = ((engine.steps - from) * epochs) / steps;
   return { interrupted: engine.remainingSteps > 0, secondsPerEpoch: epochsDone === 0 ? 0 : seconds() / epochsDone };
+}
+
+/** The decay of an average that looks back on about `steps` steps; 0, the last weights alone, for one step and less. */
+function decayOver(steps: number): number {
+  return Math.max(0, 1 - 1 / steps);
 }
 
 // `times` in all, as evenly as whole steps allow.

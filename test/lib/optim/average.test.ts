@@ -46,6 +46,19 @@ describe.each(makers)('%s', (_, make) => {
     });
   });
 
+  test('an average that is adopted is what the parameters hold from then on', () => {
+    tidy(() => {
+      const p = parameters();
+      const optimizer = make(p, DECAY);
+      for (let at = 1; at <= 3; at++) step(optimizer, p, at);
+      const average = optimizer.withAverage(() => read(p));
+      expect(average).not.toEqual(read(p));
+      optimizer.adoptAverage();
+      expect(read(p)).toEqual(average);
+      optimizer.dispose();
+    });
+  });
+
   test('keeping an average changes no step, and an evaluation that fails puts the weights back', () => {
     tidy(() => {
       const [p, q] = [parameters(), parameters()];
@@ -112,6 +125,8 @@ test('a decay outside [0, 1), and an average that nobody keeps, are refused', ()
       for (const decay of [-0.1, 1, NaN]) expect(() => make(parameters(), decay)).toThrow(invalid);
       expect(() => make(parameters()).withAverage(() => 1)).toThrow(state);
       expect(() => make(parameters(), DECAY).withAverage(() => 1)).toThrow(state);
+      expect(() => make(parameters()).adoptAverage()).toThrow(state);
+      expect(() => make(parameters(), DECAY).adoptAverage()).toThrow(state);
     }
   });
 });

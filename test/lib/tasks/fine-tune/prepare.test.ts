@@ -89,3 +89,32 @@ describe('a statement does not cover', () => {
     expect(await left(true)).toMatch(/first 1,000 examples/);
   });
 });
+
+describe('the scale beside the word table', () => {
+  const scales = async (name: keyof typeof TASKS, options: object): Promise<[string, number][]> => {
+    const { engine, model } = await makeJob(TASKS[name], { ...SHORT, ...options } as CommonOptions);
+    const paths = [...model.namedParameters()].filter(([, one]) => one.requiresGrad).map(([path]) => path);
+    const assigned = engine.plan.scales?.assign(paths) ?? paths.map(() => 1);
+    engine.close();
+    model.dispose();
+    return paths.map((path, k) => [path, assigned[k]!]);
+  };
+  const bert = { data: sentiment('scaled'), tokenizer: wordTokenizer(), config: config('bert') };
+
+  test('is that of every other weight, of a classifier from scratch by default', async () => {
+    const other = TASKS.classifier.defaults.groupScale.scratch;
+    expect(other).toBeLessThan(1);
+    for (const [path, scale] of await scales('classifier', bert))
+      expect([path, scale]).toEqual([path, path === 'backbone.embeddings.words.weight' ? 1 : other]);
+    for (const [, scale] of await scales('classifier', { ...bert, groupScale: 1 })) expect(scale).toBe(1);
+    for (const [, scale] of await scales('classifier', { ...bert, biasesOnly: true })) expect(scale).toBe(1);
+  });
+
+  test('leaves a table alone that the head shares', async () => {
+    const lm = { data: file('scaled.txt', 'ab'.repeat(600)), config: config('gpt2'), block: 8 };
+    for (const [, scale] of await scales('lm', lm)) expect(scale).toBe(1);
+    const assigned = await scales('lm', { ...lm, groupScale: 0.25 });
+    expect(assigned.filter(([, scale]) => scale === 1).map(([path]) => path)).toEqual(['backbone.words.weight']);
+    expect(assigned.length).toBeGreaterThan(10);
+  });
+});
