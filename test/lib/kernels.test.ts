@@ -6,29 +6,16 @@ import { adam } from '../../lib/optim';
 import { fromTypedArray, memory, ones, type Tensor, tensor, zeros } from '../../lib/tensor';
 import { ints, sampleSums, step } from '../csrc/ops/book';
 import { expectCertified, expectClose, expectNear, norm } from '../csrc/ops/numbers';
+import { CANCELLATION, EMBEDDING, LINEAR, TIED, type TiedCase } from '../csrc/ops/norm_cases';
 import { Random } from '../csrc/ops/random';
-import { rows, vectors } from '../csrc/ops/vectors';
+import { rows } from '../csrc/ops/vectors';
 import { torch } from '../../lib/tensor';
 
 const numbers = (t: Tensor): Float64Array => t.to('float64').toTypedArray() as Float64Array;
 const refuses = (action: () => unknown, code: string): void =>
   expect(action).toThrow(expect.objectContaining({ code }));
 
-interface LinearCase {
-  name: string;
-  offsets: number[];
-  d_in: number;
-  d_out: number;
-  a: number[][];
-  g: number[][];
-  norm2_weight: number[];
-  norm2: number[];
-  sum_grad_weight: number[][];
-  sum_grad_bias: number[];
-}
-const linear = (vectors('norms_linear.json') as { cases: LinearCase[] }).cases;
-
-test.each(linear.map((c) => [c.name, c] as const))('%s: ghostNorm and clippedSum', (_name, c) => {
+test.each(LINEAR.map((c) => [c.name, c] as const))('%s: ghostNorm and clippedSum', (_name, c) => {
   const [a, g] = [rows(c.a, c.d_in), rows(c.g, c.d_out)];
   const squares = (options: object): number[] =>
     [...numbers(ghostNorm(a, g, { segments: c.offsets, ...options }).norm)].map((n) => n * n);
@@ -49,19 +36,8 @@ test.each(linear.map((c) => [c.name, c] as const))('%s: ghostNorm and clippedSum
   expectClose(numbers(biasOut), c.sum_grad_bias, { absolute: 1e-11 });
 });
 
-interface CancellationCase {
-  name: string;
-  rows: number;
-  d_in: number;
-  d_out: number;
-  a: number[][];
-  g: number[][];
-  norm: number;
-}
-const cancelling = (vectors('norms_cancellation.json') as { cases: CancellationCase[] }).cases;
-
 // The inputs are exact in bfloat16: the truth is the same in both types.
-test.each(cancelling.flatMap((c) => (['float32', 'bfloat16'] as const).map((dtype) => [c.name, dtype, c] as const)))(
+test.each(CANCELLATION.flatMap((c) => (['float32', 'bfloat16'] as const).map((dtype) => [c.name, dtype, c] as const)))(
   '%s: the bound holds for what clippedSum adds, with inputs in %s',
   (_name, dtype, c) => {
     const [a, g] = [rows(c.a, c.d_in, 'float32').to(dtype), rows(c.g, c.d_out, 'float32').to(dtype)];
@@ -73,21 +49,7 @@ test.each(cancelling.flatMap((c) => (['float32', 'bfloat16'] as const).map((dtyp
   },
 );
 
-interface EmbeddingCase {
-  name: string;
-  vocab: number;
-  dim: number;
-  offsets: number[];
-  ids: number[];
-  padding_id: number | null;
-  scale: number;
-  u: number[][];
-  norm2: number[];
-  sum_grad: number[][];
-}
-const embedding = (vectors('norms_embedding.json') as { cases: EmbeddingCase[] }).cases;
-
-test.each(embedding.map((c) => [c.name, c] as const))('%s: embeddingNorm and embeddingSum', (_name, c) => {
+test.each(EMBEDDING.map((c) => [c.name, c] as const))('%s: embeddingNorm and embeddingSum', (_name, c) => {
   const options = { vocabulary: c.vocab, scale: c.scale, paddingId: c.padding_id ?? -1, segments: c.offsets };
   const u = rows(c.u, c.dim);
   expectClose(
@@ -109,33 +71,6 @@ test.each(embedding.map((c) => [c.name, c] as const))('%s: embeddingNorm and emb
   );
 });
 
-interface TiedCase {
-  name: string;
-  vocab: number;
-  dim: number;
-  offsets: number[];
-  ids: number[];
-  targets: number[];
-  weights: number[];
-  mean_over_weights: boolean;
-  alpha: number;
-  tau: number;
-  label_smoothing: number;
-  padding_id: number | null;
-  candidates: number[] | null;
-  E: number[][];
-  out_bias: number[] | null;
-  h: number[][];
-  u: number[][];
-  norm2_in: number[];
-  norm2_out: number[];
-  cross: number[];
-  norm2: number[];
-  lse: number[];
-  sum_grad_E: number[][];
-}
-const tied = (vectors('norms_tied.json') as { cases: TiedCase[] }).cases;
-
 function tiedTable(c: TiedCase, dtype: 'float64' | 'float32'): TiedTable {
   return {
     ids: ints(c.ids),
@@ -155,7 +90,7 @@ function tiedTable(c: TiedCase, dtype: 'float64' | 'float32'): TiedTable {
   };
 }
 
-test.each(tied.map((c) => [c.name, c] as const))('%s: phantomNorm and phantomSum', (_name, c) => {
+test.each(TIED.map((c) => [c.name, c] as const))('%s: phantomNorm and phantomSum', (_name, c) => {
   for (const [dtype, tolerance] of [
     ['float64', 1e-11],
     ['float32', 2e-5],
@@ -345,7 +280,7 @@ test('privateNoise and privateUpdate divide by the scale of each run of a profil
 });
 
 test('wrong arguments are refused by code, and nothing is left behind', () => {
-  const c = tied[0]!;
+  const c = TIED[0]!;
   const own = tiedTable(c, 'float64');
   const a = ones([4, 3]);
   const lse = zeros([c.lse.length]);

@@ -2,23 +2,10 @@
 
 import { torch, zeros } from '../../../lib/tensor';
 import { sampleSums, step } from './book';
+import { CANCELLATION, type CancellationCase } from './norm_cases';
 import { expectCertified, expectClose } from './numbers';
-import { PRECISIONS, rows, vectors } from './vectors';
+import { PRECISIONS, rows } from './vectors';
 
-interface CancellationCase {
-  name: string;
-  rows: number;
-  d_in: number;
-  d_out: number;
-  a: number[][];
-  g: number[][];
-  norm: number;
-  norm2: number;
-  norm2_bias: number;
-  sum_norm_products: number;
-}
-
-const { cases } = vectors('norms_cancellation.json') as { cases: CancellationCase[] };
 const ops = torch.ops.phantomgrad;
 
 function run(c: CancellationCase, dtype: 'float32' | 'float64', samples: number) {
@@ -37,13 +24,13 @@ function run(c: CancellationCase, dtype: 'float32' | 'float64', samples: number)
 }
 
 describe.each(PRECISIONS)('$dtype', ({ dtype }) => {
-  test.each(cases.map((c) => [c.name, c] as const))('%s: norm and bound', (_name, c) => {
+  test.each(CANCELLATION.map((c) => [c.name, c] as const))('%s: norm and bound', (_name, c) => {
     const { norm, bound } = run(c, dtype, 1);
     expectCertified(bound, [c.norm]);
     expectClose(norm, [c.norm], { relative: 1e-5 });
   });
 
-  test.each(cases.map((c) => [c.name, c] as const))('%s: what is summed has the certified norm', (_name, c) => {
+  test.each(CANCELLATION.map((c) => [c.name, c] as const))('%s: what is summed has the certified norm', (_name, c) => {
     // The same sample many times in one batch: a rounding per sample would show as a multiple of it.
     const { bound, sums } = run(c, dtype, 40);
     const sum = Math.hypot(...sums['weight']!);
@@ -53,7 +40,7 @@ describe.each(PRECISIONS)('$dtype', ({ dtype }) => {
 });
 
 test('a bias whose rows sum to zero has norm zero', () => {
-  for (const c of cases.filter(({ norm2_bias }) => norm2_bias === 0)) {
+  for (const c of CANCELLATION.filter(({ norm2_bias }) => norm2_bias === 0)) {
     for (const dtype of ['float32', 'float64'] as const) {
       const bias = zeros([c.d_out], { dtype }).requiresGrad_();
       const { bound } = step({ bias }, [0, c.rows], () =>

@@ -2,26 +2,12 @@
 
 import { torch, zeros } from '../../../lib/tensor';
 import { ints, sampleSums, step } from './book';
+import { EMBEDDING } from './norm_cases';
 import { expectClose } from './numbers';
-import { PRECISIONS, rows, vectors } from './vectors';
-
-interface EmbeddingCase {
-  name: string;
-  vocab: number;
-  dim: number;
-  offsets: number[];
-  ids: number[];
-  padding_id: number | null;
-  scale: number;
-  u: number[][];
-  norm2: number[];
-  sum_grad: number[][];
-}
-
-const { cases } = vectors('norms_embedding.json') as { cases: EmbeddingCase[] };
+import { PRECISIONS, rows } from './vectors';
 
 describe.each(PRECISIONS)('$dtype', ({ dtype, norm2, cancelling, sum }) => {
-  test.each(cases.map((c) => [c.name, c] as const))('%s: norms and sums', (_name, c) => {
+  test.each(EMBEDDING.map((c) => [c.name, c] as const))('%s: norms and sums', (_name, c) => {
     const table = zeros([c.vocab, c.dim], { dtype }).requiresGrad_();
     const got = step({ table }, c.offsets, () => {
       const x = torch.ops.phantomgrad.embedding(ints(c.ids), table, { padding_id: c.padding_id ?? -1, scale: c.scale });

@@ -2,27 +2,11 @@
 
 import { tensor, torch, zeros } from '../../../lib/tensor';
 import { sampleSums, step } from './book';
+import { LINEAR, type Rows } from './norm_cases';
 import { expectCertified, expectClose } from './numbers';
 import { type Dtype, PRECISIONS, rows, vectors } from './vectors';
 
 const ops = torch.ops.phantomgrad;
-
-interface Rows {
-  offsets: number[];
-  a: number[][];
-  g: number[][];
-}
-
-interface LinearCase extends Rows {
-  name: string;
-  d_in: number;
-  d_out: number;
-  norm2_weight: number[];
-  norm2_bias: number[];
-  norm2: number[];
-  sum_grad_weight: number[][];
-  sum_grad_bias: number[];
-}
 
 interface SharedCase {
   name: string;
@@ -58,10 +42,8 @@ function through(
   return sampleSums(y.mul(rows(call.g, d_out, dtype)).sum([1]), call.offsets);
 }
 
-const single = (vectors('norms_linear.json') as { cases: LinearCase[] }).cases;
-
 describe.each(PRECISIONS)('$dtype', ({ dtype, norm2, cancelling, sum }) => {
-  test.each(single.map((c) => [c.name, c] as const))('%s: norms of weight and bias, and sums', (_name, c) => {
+  test.each(LINEAR.map((c) => [c.name, c] as const))('%s: norms of weight and bias, and sums', (_name, c) => {
     const parameters = {
       weight: zeros([c.d_out, c.d_in], { dtype }).requiresGrad_(),
       bias: zeros([c.d_out], { dtype }).requiresGrad_(),

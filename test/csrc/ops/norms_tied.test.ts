@@ -2,40 +2,10 @@
 
 import { tensor, torch, type Tensor } from '../../../lib/tensor';
 import { ints, sampleSums, step } from './book';
+import { TIED, type TiedCase } from './norm_cases';
 import { expectCertified, expectClose } from './numbers';
-import { type Dtype, PRECISIONS, rows, vectors } from './vectors';
+import { type Dtype, PRECISIONS, rows } from './vectors';
 
-interface TiedCase {
-  name: string;
-  vocab: number;
-  dim: number;
-  offsets: number[];
-  ids: number[];
-  targets: number[];
-  weights: number[];
-  mean_over_weights: boolean;
-  alpha: number;
-  tau: number;
-  label_smoothing: number;
-  padding_id: number | null;
-  candidates: number[] | null;
-  E: number[][];
-  out_bias: number[] | null;
-  h: number[][];
-  u: number[][];
-  norm2_in: number[];
-  norm2_out: number[];
-  cross: number[];
-  norm2: number[];
-  norm2_bias: number[];
-  loss: number[];
-  lse: number[];
-  sum_grad_E: number[][];
-  sum_grad_bias: number[];
-  dH: number[][];
-}
-
-const { cases } = vectors('norms_tied.json') as { cases: TiedCase[] };
 const ops = torch.ops.phantomgrad;
 const padding = (c: TiedCase): number => c.padding_id ?? -1;
 
@@ -59,7 +29,7 @@ describe.each(PRECISIONS)('$dtype', ({ dtype, norm2, cancelling, sum }) => {
   const leaf = (values: Tensor): Tensor => values.requiresGrad_();
   const biasOf = (c: TiedCase): Tensor => leaf(tensor(c.out_bias ?? c.E.map(() => 0), { dtype }));
 
-  test.each(cases.map((c) => [c.name, c] as const))('%s: tied', (_name, c) => {
+  test.each(TIED.map((c) => [c.name, c] as const))('%s: tied', (_name, c) => {
     const parameters = { table: leaf(rows(c.E, c.dim, dtype)), bias: biasOf(c) };
     const hidden = leaf(rows(c.h, c.dim, dtype));
     let losses: number[] = [];
@@ -88,7 +58,7 @@ describe.each(PRECISIONS)('$dtype', ({ dtype, norm2, cancelling, sum }) => {
     expectClose(hidden.grad!.toTypedArray() as Float64Array, c.dH.flat(), { absolute: sum, relative: sum, what: 'dH' });
   });
 
-  test.each(cases.map((c) => [c.name, c] as const))('%s: untied, the same rows without the cross term', (_name, c) => {
+  test.each(TIED.map((c) => [c.name, c] as const))('%s: untied, the same rows without the cross term', (_name, c) => {
     const parameters = { input: leaf(rows(c.E, c.dim, dtype)), output: leaf(rows(c.E, c.dim, dtype)) };
     const got = step(parameters, c.offsets, () =>
       head(c, rows(c.h, c.dim, dtype), parameters.output, biasOf(c).detach(), dtype).add(
