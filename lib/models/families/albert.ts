@@ -5,12 +5,12 @@ import type { Tensor } from '../../tensor';
 import { activationOf } from '../pretrained/activations';
 import { Block, type BlockShape } from '../pretrained/block';
 import type { ConfigReader } from '../pretrained/config';
+import { EmbeddedBackbone } from '../pretrained/embedded-backbone';
 import type { Family, Making } from '../pretrained/family';
 import { FeatureExtractor } from '../pretrained/feature-extractor';
 import { FeedForward, linearLayer, type LinearLayer } from '../pretrained/layers';
 import { MaskedLM } from '../pretrained/masked-lm';
 import { problemOf, SequenceClassifier } from '../pretrained/sequence-classifier';
-import { TextBackbone } from '../pretrained/text-backbone';
 import { TextEmbeddings } from '../pretrained/text-embeddings';
 import type { TextScope } from '../pretrained/text-scope';
 import { TokenHead } from '../pretrained/token-head';
@@ -27,7 +27,7 @@ class AlbertBlock extends Block {
   }
 }
 
-class AlbertBackbone extends TextBackbone {
+class AlbertBackbone extends EmbeddedBackbone {
   readonly embeddings: TextEmbeddings;
   /** From the width of the words to that of the layers. */
   readonly projectIn: LinearLayer;
@@ -80,18 +80,6 @@ class AlbertBackbone extends TextBackbone {
     this.pooler = pooled ? linearLayer(dim, dim, shape) : null;
     this.dim = dim;
     this.activationsPerRow = this.depth * each * (12 * dim + 3 * inner);
-  }
-
-  get words(): TextEmbeddings['words'] {
-    return this.embeddings.words;
-  }
-
-  get maxLength(): number {
-    return this.embeddings.maxLength;
-  }
-
-  override get tokenTypes(): number {
-    return this.embeddings.types?.weight.shape[0] ?? 0;
   }
 
   forward(scope: TextScope): Tensor {

@@ -5,12 +5,12 @@ import type { Tensor } from '../../tensor';
 import { activationOf } from '../pretrained/activations';
 import { Block } from '../pretrained/block';
 import type { ConfigReader } from '../pretrained/config';
+import { EmbeddedBackbone } from '../pretrained/embedded-backbone';
 import type { Family, Making } from '../pretrained/family';
 import { FeatureExtractor } from '../pretrained/feature-extractor';
 import { FeedForward, linearLayer, type LinearLayer } from '../pretrained/layers';
 import { MaskedLM } from '../pretrained/masked-lm';
 import { problemOf, SequenceClassifier } from '../pretrained/sequence-classifier';
-import { TextBackbone } from '../pretrained/text-backbone';
 import { TextEmbeddings } from '../pretrained/text-embeddings';
 import type { TextScope } from '../pretrained/text-scope';
 import { TokenHead } from '../pretrained/token-head';
@@ -28,7 +28,7 @@ export interface BertShape {
 
 const BERT = { paddingId: 0, positionsSkipPadding: false };
 
-export class BertBackbone extends TextBackbone {
+export class BertBackbone extends EmbeddedBackbone {
   readonly embeddings: TextEmbeddings;
   readonly blocks: readonly Block[];
   readonly pooler: LinearLayer | null;
@@ -76,18 +76,6 @@ export class BertBackbone extends TextBackbone {
     this.activationsPerRow = layers * (12 * dim + 3 * inner);
   }
 
-  get words(): TextEmbeddings['words'] {
-    return this.embeddings.words;
-  }
-
-  get maxLength(): number {
-    return this.embeddings.maxLength;
-  }
-
-  override get tokenTypes(): number {
-    return this.embeddings.types?.weight.shape[0] ?? 0;
-  }
-
   forward(scope: TextScope): Tensor {
     return this.blocks.reduce((x, block) => block.forward(x, scope), this.embeddings.forward(scope));
   }
@@ -118,7 +106,7 @@ export const presentNames = (name: string): string =>
 export const BERT_BUFFERS: Family['buffers'] = [/^embeddings\.(position_ids|token_type_ids)$/, /^pooler\.dense\.\w+$/];
 
 /** The head of a masked language model on any backbone like BERT's. */
-export function bertTokenHead(config: ConfigReader, making: Making, backbone: TextBackbone): TokenHead {
+export function bertTokenHead(config: ConfigReader, making: Making, backbone: EmbeddedBackbone): TokenHead {
   config.only('tie_word_embeddings', true);
   return new TokenHead(backbone, {
     ...making,

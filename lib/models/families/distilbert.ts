@@ -5,12 +5,12 @@ import { noGrad, tensor, type Tensor, tidy } from '../../tensor';
 import { activationOf } from '../pretrained/activations';
 import { Block, type BlockShape } from '../pretrained/block';
 import type { ConfigReader } from '../pretrained/config';
+import { EmbeddedBackbone } from '../pretrained/embedded-backbone';
 import type { Family, Making } from '../pretrained/family';
 import { FeatureExtractor } from '../pretrained/feature-extractor';
 import { FeedForward, linearLayer } from '../pretrained/layers';
 import { MaskedLM } from '../pretrained/masked-lm';
 import { problemOf, SequenceClassifier } from '../pretrained/sequence-classifier';
-import { TextBackbone } from '../pretrained/text-backbone';
 import { TextEmbeddings } from '../pretrained/text-embeddings';
 import type { TextScope } from '../pretrained/text-scope';
 import { TokenHead } from '../pretrained/token-head';
@@ -30,7 +30,7 @@ class DistilBertBlock extends Block {
   }
 }
 
-class DistilBertBackbone extends TextBackbone {
+class DistilBertBackbone extends EmbeddedBackbone {
   readonly embeddings: TextEmbeddings;
   readonly blocks: readonly Block[];
   readonly dim: number;
@@ -72,14 +72,6 @@ class DistilBertBackbone extends TextBackbone {
     );
     this.dim = dim;
     this.activationsPerRow = layers * (12 * dim + 3 * inner);
-  }
-
-  get words(): TextEmbeddings['words'] {
-    return this.embeddings.words;
-  }
-
-  get maxLength(): number {
-    return this.embeddings.maxLength;
   }
 
   forward(scope: TextScope): Tensor {
