@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { fineTune } from '../../../../lib/tasks';
+import { TASKS } from '../../../../lib/tasks/fine-tune';
 import { config, entries, json, path, sentiment, SHORT, wordTokenizer } from './fixture';
 
 jest.setTimeout(300_000);
@@ -33,7 +34,7 @@ test('stopped after three steps it goes on after the third, and ends as any othe
   const other = fineTune('classifier', { learningRate: 1 } as never, { out, resume: true });
   await expect(other).rejects.toMatchObject({
     code: 'ERR_CHECKPOINT_MISMATCH',
-    message: expect.stringMatching(/learningRate: 0.01 in the/),
+    message: expect.stringContaining(`learningRate: ${TASKS.classifier.defaults.learningRate.scratch} in the`),
   });
   const elsewhere = fineTune('lm', {} as never, { out, resume: true });
   await expect(elsewhere).rejects.toMatchObject({ code: 'ERR_CHECKPOINT_MISMATCH' });
