@@ -22,8 +22,9 @@ export function planStatement(
     `Trained by this plan, a model is (epsilon = ${roundedUp(epsilon)}, delta = ${delta})-differentially private for ` +
     `${WORDS[neighboursOf(flags)](whom)} (accountant ${accountant}): ${stepsOf(flags)} steps of ${sampler} sampling at rate ` +
     `${rateOf(flags).toPrecision(4)}, contributions of bounded norm C, noise of standard deviation ${noiseMultiplier.toPrecision(5)} C. Not ` +
-    'covered: the number of records and everything else that the plan takes as public; the choice of hyper-parameters, if it looked at ' +
-    'these data; metrics and losses that were computed from these data and shown.'
+    'covered: the number of records and everything else that the plan takes as public; the weights that training began with, if they were ' +
+    'made from these data; the choice of hyper-parameters, if it looked at these data; metrics and losses that were computed from these data ' +
+    'and shown.'
   );
 }
 

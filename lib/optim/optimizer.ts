@@ -22,6 +22,8 @@ export interface OptimizerState {
   readonly layout: Layout | null;
   /** Flat moments by name, in the parameters' type. */
   readonly tensors: Readonly<Record<string, Tensor>>;
+  /** Set when the moments hold gradients that got no noise; absent otherwise. */
+  readonly unprotected?: boolean;
 }
 
 const AVERAGE = 'average'; // among the tensors of a state
@@ -58,6 +60,7 @@ export abstract class Optimizer<Name extends string = string> {
   #moments = new Map<Name, Tensor>();
   #layout: Layout | null = null;
   #steps = 0;
+  #unprotected = false;
   #arenaOrder: readonly Tensor[];
   readonly #average: WeightAverage | null;
 
@@ -133,8 +136,22 @@ export abstract class Optimizer<Name extends string = string> {
         }
         this.#average?.take(this.parameters, step === 1);
         this.#steps = step;
+        this.#unprotected = true;
       });
     });
+  }
+
+  /**
+   * Whether the moments hold gradients that got no noise: of `step`, of a PlainEngine, or of a noise multiplier of 0. A private step would
+   * publish what is left of them.
+   */
+  get unprotected(): boolean {
+    return this.#unprotected;
+  }
+
+  /** @internal What an engine calls after a release without noise. */
+  markUnprotected(): void {
+    this.#unprotected = true;
   }
 
   /** Drops all gradients. */
@@ -175,6 +192,7 @@ export abstract class Optimizer<Name extends string = string> {
         ...Object.fromEntries(this.#moments),
         ...(average === null ? {} : { [AVERAGE]: average }),
       },
+      ...(this.#unprotected ? { unprotected: true } : {}),
     };
   }
 
@@ -205,6 +223,7 @@ export abstract class Optimizer<Name extends string = string> {
     }
     this.#layout = state.layout;
     this.#steps = state.steps;
+    this.#unprotected = state.unprotected === true;
   }
 
   /**
@@ -299,6 +318,7 @@ export abstract class Optimizer<Name extends string = string> {
     this.#moments.clear();
     this.#average?.load(null);
     this.#layout = null;
+    this.#unprotected = false;
   }
 }
 

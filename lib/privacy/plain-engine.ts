@@ -1,7 +1,7 @@
 // Training without privacy on the very same road: same batches, same kernels, no clipping, no noise. The baseline.
 
 import * as check from '../check';
-import type { PrivateRelease } from '../optim';
+import type { Optimizer, PrivateRelease } from '../optim';
 import type { Performance, TrainableModel } from './attached';
 import type { BookOptions, GradientBook } from './gradient-book';
 import { insecureRandom, secureRandom, type Sampler } from './sampling';
@@ -57,8 +57,8 @@ export class PlainEngine extends StepEngine {
     return { noiseSource: 0, noiseStd: 0, grid: 0, divisor: this.sampler.batchSize };
   }
 
-  protected finished(): void {
-    // No statistics.
+  protected finished(optimizer: Optimizer): void {
+    optimizer.markUnprotected();
   }
 
   protected abandoned(): void {

@@ -101,12 +101,19 @@ export class PrivacyEngine extends StepEngine {
 
   /**
    * See {@link StepEngine.attach}; a model that asks learns σ, B and, where they are known, the frequencies. Warns where noise
-   * outweighs any signal ({@link signalToNoise}).
+   * outweighs any signal ({@link signalToNoise}). Refuses (ERR_INVALID_ARGUMENT) an optimizer that is {@link Optimizer.unprotected}.
    */
   override attach<O extends Optimizer>(optimizer: O): Attached<O> {
     this.#error.tell();
     const parameters = weightsIn(optimizer.parameters);
     const { noise, noiseMultiplier, clip } = this.plan;
+    if (noiseMultiplier > 0 && optimizer.unprotected) {
+      raise(
+        'ERR_INVALID_ARGUMENT',
+        'attach: the optimizer has taken steps without noise, and private ones would publish what its moments keep of them. Make a new ' +
+          'optimizer.',
+      );
+    }
     if (noise === 'strict' && optimizer.settings.noiseFloor !== undefined) {
       raise(
         'ERR_INVALID_ARGUMENT',
@@ -320,6 +327,7 @@ export class PrivacyEngine extends StepEngine {
   }
 
   protected finished(optimizer: Optimizer, release: PrivateRelease): void {
+    if (this.plan.noiseMultiplier === 0) optimizer.markUnprotected();
     this.#lastStats = this.#stats.finish(this.clip.maxGradNorm, Object.keys(this.groupThresholds() ?? {}));
     this.#moving.advance();
     const { unit = 0, scale = 0 } = this.strictGrid ?? {};

@@ -83,6 +83,7 @@ export interface StatementOptions {
 
 const ALWAYS_NOT_COVERED = [
   'the number of records and everything else that the plan takes as public',
+  'the weights that training began with, if they were made from these data',
   'the choice of hyper-parameters, if it looked at these data',
   'metrics and losses that were computed from these data and shown or logged',
 ];

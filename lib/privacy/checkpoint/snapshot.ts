@@ -5,6 +5,7 @@ import { join } from 'node:path';
 
 import { PhantomgradError, raise } from '../../errors';
 import { createFolderSync, type FolderContent, removeFolderSync } from '../../files';
+import type { OptimizerState } from '../../optim';
 import type { Tensor } from '../../tensor';
 import { decodeTensors } from '../../tensor';
 import type { ErrorFeedState } from '../error-feed';
@@ -33,7 +34,7 @@ export interface SavedState {
   readonly step: number;
   /** What had been charged: steps, those that were lost, and everything else. */
   readonly ledger: LedgerRecord;
-  readonly optimizer: { readonly steps: number; readonly lr: number; readonly layout: 'parameters' | 'arena' | null };
+  readonly optimizer: Omit<OptimizerState, 'kind' | 'tensors'>;
   /** C of the step at hand, where it moves. */
   readonly maxGradNorm: number | null;
   /** What a model with Re-Attention was told, and what it has made of it. */

@@ -170,7 +170,7 @@ function prepared(host: CheckpointHost, snapshot: Snapshot): { loadWeights: () =
 /** A saved state of the engine as it is now. */
 export function content(host: CheckpointHost, about: About, run: string, ledgerHead: string): FolderContent {
   const optimizer = host.optimizer('checkpoint');
-  const { steps, lr, layout, tensors } = optimizer.stateDict();
+  const { tensors, kind: _kind, ...moments } = optimizer.stateDict();
   const { sampler, records } = host.plan;
   const step = host.steps();
   const state = {
@@ -179,7 +179,7 @@ export function content(host: CheckpointHost, about: About, run: string, ledgerH
     ledgerHead,
     step,
     ledger: host.ledger.toJSON(),
-    optimizer: { steps, lr, layout },
+    optimizer: moments,
     ...(plainJson(host.state()) as ReturnType<CheckpointHost['state']>),
     // A Poisson draw remembers nothing of the draws before it: the step is its whole position.
     sampler: { kind: sampler.kind, batchSize: sampler.batchSize, records, position: step },

@@ -1,7 +1,7 @@
 // Laws of logical batches that were begun and not finished: whatever happens, no record counts twice in what is released.
 
 import { adam, sgd } from '../../../lib/optim';
-import { normalize, poisson, type PrivacyEngine } from '../../../lib/privacy';
+import { normalize, PlainEngine, poisson, type PrivacyEngine } from '../../../lib/privacy';
 import { GradientBook } from '../../../lib/privacy/gradient-book';
 import { distance, engineFor, histories, optimizers, smallModel, weights } from './fixture';
 
@@ -124,4 +124,36 @@ test('an optimizer that has taken plain steps is refused before anything is draw
   optimizer.dispose(); // starts afresh
   engine.attach(optimizer).step({ loss: model.loss(engine.batches(histories()).next().value as never) });
   expect(engine.steps).toBe(1);
+});
+
+test.each([
+  [
+    'a plain engine',
+    (model: Model) => new PlainEngine(model, { records: 40, epochs: 1, sampler: poisson({ batchSize: 10 }) }),
+  ],
+  ['an engine without noise', (model: Model) => engineFor(model, { noiseMultiplier: 0 })],
+])('moments of the steps of %s are not carried into private ones, neither directly nor through a state', (_, make) => {
+  const model = smallModel();
+  const used = adam(model.parameters(), { lr: 0.01 });
+  const first = make(model);
+  const attached = first.attach(used);
+  attached.step({ loss: model.loss(first.batches(histories()).next().value as never) });
+  first.detach();
+  const copy = adam(model.parameters(), { lr: 0.01 });
+  copy.loadStateDict(used.stateDict());
+  const engine = engineFor(model);
+  for (const optimizer of [used, copy]) {
+    expect(() => engine.attach(optimizer)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_INVALID_ARGUMENT',
+        message: expect.stringContaining('without noise') as string,
+      }),
+    );
+  }
+  expect(engine.ledger.events).toEqual([]);
+  used.dispose(); // starts afresh
+  engine.attach(used).step({ loss: model.loss(engine.batches(histories()).next().value as never) });
+  engine.detach();
+  engine.attach(used); // moments of private steps stay
+  expect(used.steps).toBe(1);
 });
