@@ -2,15 +2,10 @@
 
 import * as check from '../check';
 import { raise } from '../errors';
-import { keep, noGrad, Tensor, tidy, zeros } from '../tensor';
+import { keep, noGrad, type Tensor, tidy, zeros } from '../tensor';
+import { type ParamGroup, paramGroup } from './param-group';
 import type { PrivateArena, PrivateRelease } from './release';
 import { WeightAverage } from './weight-average';
-
-/** The one group of parameters that share their settings; `lr` may be set before every step. */
-export interface ParamGroup {
-  readonly parameters: readonly Tensor[];
-  lr: number;
-}
 
 /** What a checkpoint keeps of an optimizer. The tensors are the optimizer's own, not copies. */
 export interface OptimizerState {
@@ -70,24 +65,13 @@ export abstract class Optimizer<Name extends string = string> {
     parameters: Iterable<Tensor>,
     { lr, averageDecay }: AverageOptions & { readonly lr: number },
   ) {
-    this.parameters = listOf(operation, parameters);
+    this.paramGroups = [paramGroup(operation, parameters, lr)];
+    this.parameters = this.paramGroups[0].parameters;
     this.#arenaOrder = this.parameters;
-    checkParameters(operation, this.parameters);
     if (averageDecay !== undefined) {
       check.share(operation, { averageDecay });
     }
     this.#average = averageDecay === undefined ? null : new WeightAverage(averageDecay);
-    let rate = checkedRate(operation, lr);
-    const group = {
-      parameters: this.parameters,
-      get lr() {
-        return rate;
-      },
-      set lr(value: number) {
-        rate = checkedRate(operation, value);
-      },
-    };
-    this.paramGroups = [group];
   }
 
   /** Learning rate of the next step: finite, at least 0. @throws ERR_INVALID_ARGUMENT */
@@ -324,36 +308,4 @@ export abstract class Optimizer<Name extends string = string> {
 
 function refuse(kind: string, what: string): never {
   return raise('ERR_INVALID_ARGUMENT', `${kind}: ${what}. Make a new optimizer, or load the state that belongs here.`);
-}
-
-function checkedRate(operation: string, lr: number): number {
-  check.notNegative(operation, { lr });
-  return lr;
-}
-
-// A function, one tensor or pairs of name and parameter are near at hand: model.parameters, model.weight, model.namedParameters().
-function listOf(operation: string, parameters: Iterable<Tensor>): readonly Tensor[] {
-  const iterable = typeof (parameters as Partial<Iterable<unknown>> | null)?.[Symbol.iterator] === 'function';
-  const list = iterable ? [...parameters] : [];
-  if (iterable && list.every((parameter) => Tensor.isTensor(parameter))) return list;
-  return raise(
-    'ERR_INVALID_ARGUMENT',
-    `${operation}: parameters must be an array or another iterable of tensors, such as model.parameters().`,
-  );
-}
-
-function checkParameters(operation: string, parameters: readonly Tensor[]): void {
-  const [first] = parameters;
-  if (first === undefined) return raise('ERR_INVALID_ARGUMENT', `${operation}: there are no parameters to train.`);
-  if (new Set(parameters).size !== parameters.length) {
-    raise('ERR_INVALID_ARGUMENT', `${operation}: a parameter was given twice; it would be moved twice a step.`);
-  }
-  check.oneOf(operation, { dtype: first.dtype }, ['float32', 'float64']);
-  const other = parameters.find(({ dtype }) => dtype !== first.dtype);
-  if (other !== undefined) {
-    raise(
-      'ERR_INVALID_ARGUMENT',
-      `${operation}: parameters must have one type, got ${first.dtype} and ${other.dtype}.`,
-    );
-  }
 }
