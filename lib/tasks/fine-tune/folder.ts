@@ -36,8 +36,11 @@ export function isFineTuned(folder: string): boolean {
  */
 export async function writeModel(folder: string, job: Job, statement: PrivacyStatement): Promise<void> {
   const { material, model, options, sampler, steps, task } = job;
-  const { epochs, learningRate, warmup, weightDecay, trains, seed } = options;
-  const training = { epochs, steps, batchSize: sampler.batchSize, learningRate, warmup, weightDecay, trains, seed };
+  const { epochs, learningRate, warmup, weightDecay, groupScale, average, trains, seed } = options;
+  const training = {
+    ...{ epochs, steps, batchSize: sampler.batchSize, learningRate, warmup, weightDecay, groupScale, average, trains },
+    seed,
+  };
   const settings: TrainingSettings = { phantomgrad: VERSION, task: task.name, settings: material.settings, training };
   const json = (value: object): string => `${JSON.stringify(value, null, 2)}\n`;
   await replaceFile(join(folder, RUN_FILES.privacy), json(statement));

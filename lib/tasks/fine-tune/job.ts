@@ -92,15 +92,22 @@ function scalesBesideWords(name: string, model: PretrainedModel, scale: number):
   if (scale === 1) return {};
   const table = model.wordTable;
   const trained = [...model.namedParameters()].filter(([, { requiresGrad }]) => requiresGrad);
-  const others = trained.filter(([, parameter]) => parameter !== table).map(([path]) => path);
-  if (others.length === trained.length) {
+  const path = trained.find(([, parameter]) => parameter === table)?.[0];
+  if (path === undefined) {
     const why = table === null ? 'this model reads no words' : 'the word table is frozen here';
     raise(
       'ERR_INVALID_ARGUMENT',
       `${name}: groupScale makes room for the gradient of the word table, and ${why}. Leave it out.`,
     );
   }
-  return { scales: groupScales([{ prefixes: others, scale }]) };
+  const others = trained.flatMap(([other]) => (other === path ? [] : [apartFrom(path, other)]));
+  return { scales: groupScales([{ prefixes: [...new Set(others)], scale }]) };
+}
+
+/** The shortest prefix of the dotted path `other` that does not take `path` as well: a statement names a few modules, not every weight. */
+function apartFrom(path: string, other: string): string {
+  const [names, others] = [path.split('.'), other.split('.')];
+  return others.slice(0, others.findIndex((name, at) => name !== names[at]) + 1).join('.');
 }
 
 // Counting up to a number makes room for the next record where one leaves.

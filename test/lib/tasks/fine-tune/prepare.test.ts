@@ -110,6 +110,16 @@ describe('the scale beside the word table', () => {
     for (const [, scale] of await scales('classifier', { ...bert, biasesOnly: true })) expect(scale).toBe(1);
   });
 
+  test('is stated by modules, not weight by weight', async () => {
+    const { engine, model } = await makeJob(TASKS.classifier, { ...SHORT, ...bert });
+    const embeddings = ['positions', 'types', 'norm'].map((name) => `backbone.embeddings.${name}`);
+    expect(engine.plan.scales?.groups.map(({ prefixes }) => prefixes)).toEqual([
+      [...embeddings, 'backbone.blocks', 'backbone.pooler', 'head'],
+    ]);
+    engine.close();
+    model.dispose();
+  });
+
   test('leaves a table alone that the head shares', async () => {
     const lm = { data: file('scaled.txt', 'ab'.repeat(600)), config: config('gpt2'), block: 8 };
     for (const [, scale] of await scales('lm', lm)) expect(scale).toBe(1);

@@ -12,6 +12,7 @@ import {
   type FineTuneTask,
   type RunEvent,
 } from '../../../../lib/tasks';
+import { TASKS } from '../../../../lib/tasks/fine-tune';
 import { VERSION } from '../../../../lib/version';
 import {
   byteTokenizer,
@@ -98,7 +99,11 @@ describe.each(cases)('train %s', (task, options, metrics, rows) => {
     expect(json(out, 'training.json')).toMatchObject({
       phantomgrad: VERSION,
       task,
-      training: { epochs: SHORT.epochs },
+      training: {
+        epochs: SHORT.epochs,
+        groupScale: TASKS[task].defaults.groupScale.scratch,
+        average: TASKS[task].defaults.average.scratch,
+      },
     });
     expect(events.map(({ kind }) => kind)).toEqual(
       expect.arrayContaining(['records', 'plan', 'step', 'measuring', 'saved']),
