@@ -2,25 +2,15 @@
 
 import { textTable } from '../report/table';
 import type { FineTuneReport, FineTuneRow } from '../tasks';
-import { shown } from '../tasks/fine-tune';
+import { metricName, rowName, shown } from '../tasks/fine-tune';
 import { spentLines } from './recommender-report';
-
-const NAMES: Readonly<Record<string, string>> = {
-  private: 'private model',
-  plain: 'the same, trained without privacy',
-  before: 'before training',
-  majority: 'most frequent class',
-  unigram: 'frequencies of tokens',
-  retrieval: 'text of the nearest training table',
-  retrievalDelexicalised: 'the same with placeholders',
-};
 
 /** One line a model or yardstick, one column a metric. */
 export function fineTuneTable(rows: readonly FineTuneRow[]): string {
   const metrics = [...new Set(rows.flatMap((row) => Object.keys(row.metrics)))];
   return textTable(
-    ['', ...metrics],
-    rows.map((row) => [NAMES[row.name] ?? row.name, ...metrics.map((metric) => shown(row.metrics[metric]))]),
+    ['', ...metrics.map(metricName)],
+    rows.map((row) => [rowName(row.name), ...metrics.map((metric) => shown(row.metrics[metric]))]),
   );
 }
 

@@ -2,16 +2,10 @@
 
 import { textTable } from '../report/table';
 import type { RecommenderReport } from '../tasks';
-import type { Row, RowName } from '../tasks/recommender';
+import { metricName, type Row, rowName } from '../tasks/recommender';
 import { small } from './progress';
 
-const NAMES: Readonly<Record<Exclude<RowName, 'private'>, string>> = {
-  plain: 'the same, trained without privacy',
-  popularity: 'popularity',
-  markov: 'first-order Markov',
-  optimum: 'best possible (knows how the histories were made)',
-};
-
+const METRICS = ['hitAt10', 'ndcgAt10', 'hitAt10IncludingSeen', 'ndcgAt10IncludingSeen'] as const;
 const KINDS = { transformer: 'Transformer', gru: 'GRU', lstm: 'LSTM' } as const;
 
 /** Accuracy of each row; with `includeSeen` also when items of the history are ranked. */
@@ -22,9 +16,9 @@ export function rowTable(
 ): string {
   const digits = (value: number): string => value.toFixed(4);
   return textTable(
-    ['', 'HIT@10', 'NDCG@10', ...(includeSeen ? ['HIT@10 incl. seen', 'NDCG@10 incl. seen'] : [])],
+    ['', ...METRICS.slice(0, includeSeen ? 4 : 2).map(metricName)],
     rows.map(({ name, hit, ndcg, includingSeen }) => [
-      name === 'private' ? `private ${KINDS[model]}` : NAMES[name],
+      name === 'private' ? `private ${KINDS[model]}` : rowName(name),
       digits(hit),
       digits(ndcg),
       ...(includeSeen ? [digits(includingSeen.hit), digits(includingSeen.ndcg)] : []),

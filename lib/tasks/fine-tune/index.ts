@@ -11,6 +11,7 @@ export type { LanguageModelOptions } from './lm';
 export { CLIPS, type CommonOptions, DEFAULTS, type FineTuneTask } from './options';
 export { type MemoryCosts, type MemoryPlan, type MemoryPlanOptions, planMemory } from './plan';
 export { PRESETS } from './presets';
+export { metricName, rowName } from '../run/names';
 export { shown } from '../run/report';
 export type { TableToTextOptions } from './table2text';
 export { fineTune, type FineTuneControl, type FineTuneOptions, type FineTuneReport, type FineTuneRow } from './train';

@@ -9,6 +9,7 @@ import { figure, heading, page, paragraph, table } from '../../report/html';
 import { lineChart, type Series } from '../../report/line-chart';
 import { accuracyCurve, heldOut, type Measured, lossCurve } from './curve';
 import { readJson, RUN_FILES } from './folder';
+import { metricName, rowName } from './names';
 
 const NOTE =
   'Losses and measurements are computed from data without noise, and no epsilon covers them: this page is for whoever may see the data.';
@@ -67,8 +68,8 @@ function accuracies(metrics: string): string[] {
 
 function rowTable(rows: readonly Measured[]): string[] {
   const names = [...new Set(rows.flatMap(({ metrics }) => Object.keys(metrics)))];
-  const cells = rows.map(({ name, metrics }) => [name, ...names.map((metric) => shown(metrics[metric]))]);
-  return [table(['', ...names], cells)];
+  const cells = rows.map(({ name, metrics }) => [rowName(name), ...names.map((metric) => shown(metrics[metric]))]);
+  return [table(['', ...names.map(metricName)], cells)];
 }
 
 /** Four digits; nothing where a row does not have the number. */

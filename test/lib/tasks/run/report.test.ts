@@ -4,6 +4,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { trainRecommender, writeReport } from '../../../../lib/tasks';
+import { rowName } from '../../../../lib/tasks/run/names';
 import { all, parseMarkup } from '../experiments/markup';
 import { logFile, path, small } from '../recommender/fixture';
 
@@ -16,9 +17,10 @@ test('a run leaves a report with its measurements, curves and statement; made ag
   const written = html(out);
   expect(all(parseMarkup(written), 'svg')).toHaveLength(2); // accuracy in training, loss
   for (const { name, hit } of rows) {
-    expect(written).toContain(`<td>${name}</td>`);
+    expect(written).toContain(`<td>${rowName(name)}</td>`);
     expect(written).toContain(`>${Number(hit.toPrecision(4))}</td>`);
   }
+  expect(written).toContain('NDCG@10 incl. seen</th>');
   const { text } = JSON.parse(readFileSync(join(out, 'privacy.json'), 'utf8')) as { text: string };
   expect(text).toContain(String(privacy.steps));
   expect(written).toContain(text.slice(0, 20));
