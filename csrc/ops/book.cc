@@ -21,6 +21,10 @@ constexpr double kSlack = 0.004;
 // Larger factors (of vanishing gradients) would overflow the float32 products of the fast paths: inf * 0 is NaN.
 constexpr double kLargestFactor = 0x1p60;
 
+// Below this, squares of float64 norms and of their certificates lose digits, or all. Float32 gradients, whose products
+// are at least 2^-298, do not come here.
+constexpr double kLeastBound = 0x1p-400;
+
 // Marks a step. LibTorch carries this to the threads that run the backward pass of other devices; a thread_local of
 // ours would be false there.
 constexpr c10::DebugInfoKind kStep = c10::DebugInfoKind::TEST_INFO_2;
@@ -162,7 +166,10 @@ Book::Norms Book::norms() {
     }
   }
   for (double& norm : result.norm) norm = std::sqrt(norm);
-  for (double& bound : result.bound) bound = std::sqrt(bound) * (1 + 0x1p-45);
+  for (double& bound : result.bound) {
+    bound = std::sqrt(bound) * (1 + 0x1p-45);
+    if (bound > 0 && bound < kLeastBound) bound = kLeastBound;
+  }
   return result;
 }
 

@@ -203,7 +203,7 @@ class DenseRecord final : public Record {
     }
     const double total = gram_norm2<T>(rows, g, left_, left_, a, right_, right_);
     norm2 = total < 0 ? 0 : total;
-    bound = std::sqrt(norm2 + rounding<T>(gram_roundings<T>(left_) + gram_roundings<T>(right_)) * products * products) +
+    bound = std::sqrt(norm2 + gram_rounding<T>(rows, left_, right_) * products * products) +
             rounding<T>(static_cast<double>(std::max(rows, kRunRows)) + 3) * products;
   }
 

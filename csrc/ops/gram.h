@@ -105,4 +105,14 @@ double gram_norm2(int64_t rows, const T* l, int64_t p, int64_t ld_l, const T* r,
   return total;
 }
 
+/// What gram_norm2 may be off by, relative to (sum_t |l_t| |r_t|)^2: roundings of the entries, then of sums in float64,
+/// which count where the entries are float64, too.
+template <class T>
+double gram_rounding(int64_t rows, int64_t p, int64_t d) {
+  const auto n = static_cast<double>(rows);
+  const double sums = rows < kTiledRows ? n * n : n + n / 16 + 64;
+  return rounding<T>(gram_roundings<T>(p) + gram_roundings<T>(d)) +
+         rounding<double>(sums + static_cast<double>((p + d) / kGramRun) + 4);
+}
+
 }  // namespace phantomgrad

@@ -28,7 +28,11 @@ void ResidualUse::add_row_products(double* out) const {
 }
 
 void ResidualUse::materialise(int64_t sample, const at::Tensor& gradient) const {
-  double* out = host_writable<double>(gradient);
+  add_sample(sample, 1, host_writable<double>(gradient));
+}
+
+void ResidualUse::add_sample(int64_t sample, double factor, double* sum) const {
+  const double weight = factor * upstream(sample);
   const at::Tensor residual = residual_of(*head_, sample);
   with_floating("softmaxCrossEntropyHead", residual, [&](auto zero) {
     using T = decltype(zero);
@@ -37,7 +41,7 @@ void ResidualUse::materialise(int64_t sample, const at::Tensor& gradient) const 
       const T *delta = host_data<T>(residual) + t * M,
               *hidden = host_data<T>(head_->hidden) + (segments().first(sample) + t) * d;
       for (int64_t j = 0; j < M; ++j)
-        PG_CALL((add_scaled<T>), out + j * d, upstream(sample) * static_cast<double>(delta[j]), hidden, d);
+        PG_CALL((add_scaled<T>), sum + j * d, weight * static_cast<double>(delta[j]), hidden, d);
     }
   });
 }
@@ -51,9 +55,13 @@ void ResidualUse::accumulate(const double* factors, const at::Tensor& into) cons
             *residual = head_->residual.defined() ? host_data<T>(head_->residual) : nullptr,
             *gradients = head_->gradients.defined() ? host_data<T>(head_->gradients) : nullptr;
     const auto weight = [&](int64_t b) { return factors[b] == 0 ? 0 : factors[b] * upstream(b); };
-    const std::vector<Run> runs = make_runs(segments(), [&](int64_t b) {
+    const auto kept = [&](int64_t b) {
       return weight(b) != 0 && head_->residual_row[static_cast<size_t>(b)] >= 0 && segments().length(b) > 0;
-    });
+    };
+    const std::vector<Run> runs =
+        make_runs(segments(), [&](int64_t b) { return kept(b) && ordinary_factor<T>(weight(b)); });
+    for (int64_t b = 0; b < samples(); ++b)
+      if (kept(b) && !ordinary_factor<T>(weight(b))) add_sample(b, factors[b], sum);
     Buffer<T> scaled(runs.empty() ? 0 : segments().rows() * d);
     for (const Run& run : runs)
       for (int64_t b = run.first; b < run.last; ++b)

@@ -18,6 +18,9 @@ class ResidualUse final : public Use {
   double upstream(int64_t sample) const { return upstream_[static_cast<size_t>(sample)]; }
 
  private:
+  // Adds factor G_b, every product and sum in float64.
+  void add_sample(int64_t sample, double factor, double* sum) const;
+
   HeadPtr head_;
   std::vector<double> upstream_;
 };

@@ -15,6 +15,10 @@ double safe_square(int64_t n) {
   return static_cast<double>(n) * (sizeof(T) == 4 ? 0x1p-120 : 0x1p-960);
 }
 
+/// What a row whose squares underflow counts, in units of its norm.
+template <class T>
+inline constexpr double kVanishingRow = sizeof(T) == 4 ? 0x1p16 : 0x1p28;
+
 /// |x| for a row of `n` elements; 0 only for a row of zeros. A row so small that its squares underflow counts many
 /// times its norm: a certificate rounding<T>(..) products^2 built from it then covers that the row's inner products may
 /// be wrong altogether, and fails where that matters, so that the sample is computed in float64. (A vanishing gradient
@@ -27,7 +31,7 @@ double row_norm(const T* x, int64_t n) {
   for (int64_t i = 0; i < n; ++i) most = std::max(most, std::abs(static_cast<double>(x[i])));
   if (most == 0) return 0;
   for (int64_t i = 0; i < n; ++i) sum += (static_cast<double>(x[i]) / most) * (static_cast<double>(x[i]) / most);
-  return (sizeof(T) == 4 ? 0x1p16 : 0x1p28) * most * std::sqrt(sum);
+  return kVanishingRow<T> * most * std::sqrt(sum);
 }
 
 }  // namespace phantomgrad

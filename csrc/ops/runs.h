@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "ops/segments.h"
@@ -16,6 +17,13 @@ struct Run {
 inline constexpr int64_t kRunSamples = 64;
 /// Rows of one run stay in the second-level cache, unless one sample alone has more.
 inline constexpr int64_t kRunRows = 512;
+
+/// Factors that rows of type T are scaled by in that type: others would lose digits there, upwards too, or overflow.
+/// What has another one is added in float64.
+template <class T>
+bool ordinary_factor(double factor) {
+  return sizeof(T) == 8 || (std::abs(factor) >= 0x1p-100 && std::abs(factor) <= 0x1p60);
+}
 
 /// Splits the samples for which `takes(sample)` holds into runs. Samples between two runs are not touched: their rows
 /// may hold NaN.

@@ -92,15 +92,21 @@ class TableRecord final : public Record {
     const InputRows<T> in = sum_by_id<T>(inputs_, b, dim_);
     norm2 = in.norm2;
     // The input side is added in float64, and rounded to T once, where very small numbers lose more than their last
-    // bit.
-    double spread = in.norm2 < safe_square<T>(static_cast<int64_t>(in.rows.size())) ? in_products : std::sqrt(in.norm2);
-    double roundings = 4, sum_error = rounding<double>(in.count + 3) * in_products;
+    // bit, or all: as of rows that small (row_norm), the certificate must then cover inner products that are wrong.
+    const bool vanishing = in.norm2 < safe_square<T>(static_cast<int64_t>(in.rows.size()));
+    double spread = vanishing ? kVanishingRow<T> * in_products : std::sqrt(in.norm2);
+    double error = rounding<T>(4.0 + 3 * cpu::kSquareUlps) + rounding<double>(static_cast<double>(in.rows.size()));
+    double sum_error = rounding<double>(in.count + 3) * in_products;
     if (output_ != nullptr) {
       const Head& head = output_->head();
       const double s = output_->upstream(b), out_norm2 = s * s * head.norm2[static_cast<size_t>(b)];
       const auto length = static_cast<double>(output_->segments().length(b));
-      norm2 = std::max(0.0, in.norm2 + out_norm2 + 2 * s * cross(in, b));
-      roundings += 3 * cpu::kSquareUlps;
+      norm2 = in.norm2 + out_norm2 + 2 * s * cross(in, b);
+      // What is not a number (products of float32 beyond its range) stays so: as a small norm it would be believed.
+      if (norm2 < 0) norm2 = 0;
+      // Sums of squares and of cross terms in float64.
+      error += rounding<double>(length * static_cast<double>(in.ids.size()) +
+                                static_cast<double>(head.vocabulary() * dim_ / kGramRun));
       if (head.gradient_at[static_cast<size_t>(b)] >= 0) {
         // Squares and inner products of what is stored lose little; what counts is how it was summed over the rows.
         spread += std::sqrt(out_norm2);
@@ -109,11 +115,11 @@ class TableRecord final : public Record {
         if (head.norm2[static_cast<size_t>(b)] < safe_square<T>(head.vocabulary() * dim_)) sum_error += out_products;
       } else {
         spread += out_products;
-        roundings += gram_roundings<T>(head.vocabulary()) + gram_roundings<T>(dim_);
+        error += gram_rounding<T>(output_->segments().length(b), head.vocabulary(), dim_);
         sum_error += rounding<T>(std::max(length, static_cast<double>(kRunRows)) + 3) * out_products;
       }
     }
-    bound = std::sqrt(norm2 + rounding<T>(roundings) * spread * spread) + sum_error;
+    bound = std::sqrt(norm2 + error * spread * spread) + sum_error;
   }
 
   // sum over input ids i and head rows s of delta_s[i] <u_i, h_s>: independent of the vocabulary.
