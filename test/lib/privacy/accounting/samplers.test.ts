@@ -136,6 +136,26 @@ test('many bins, whose amplification rounding hides, cost no more than fewer of 
   expect(spent(30_000)).toBeLessThan(1.2 * few);
 });
 
+test('several passes over many bins with little noise are amplified, each direction by a window of its own', () => {
+  const spent = pld().epsilon([ballsAndBinsGaussian(2577, 1, 13_300)], 6.48e-6);
+  // Simulated by importance sampling of `remove`: δ(5.26106) = (6.42 ± 0.20) 10^-6; without amplification ε is 13.1.
+  expect(spent).toBeGreaterThan(5.2);
+  expect(spent).toBeLessThan(5.27);
+});
+
+test.each([
+  [
+    'cut',
+    (sigma: number) => truncatedPoissonGaussian({ samplingRate: 0.02, records: 3200, maxBatchSize: 104 }, sigma, 400),
+  ],
+  ['bins', (sigma: number) => ballsAndBinsGaussian(300, sigma, 900)],
+] as const)('noise found for %s keeps the target, and a thousandth less does not', (_name, event) => {
+  const { noiseMultiplier, epsilon } = calibrateNoise({ targetEpsilon: 2, targetDelta: 1e-6, event });
+  expect(epsilon).toBeLessThanOrEqual(2);
+  expect(pld().epsilon([event(noiseMultiplier)], 1e-6)).toBe(epsilon);
+  expect(pld().epsilon([event(0.999 * noiseMultiplier)], 1e-6)).toBeGreaterThan(2);
+});
+
 test('delta at the epsilon of a cut sample is delta: a first grid under another tilt does not decide', () => {
   const cut = { samplingRate: 1.3262218420908475e-4, records: 5000, maxBatchSize: 6 };
   const delta = 7.192987765631454e-7;
