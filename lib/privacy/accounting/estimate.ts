@@ -1,21 +1,29 @@
 // Quick estimates of ε that steer searches. Nothing is stated from them.
 //
 // The quickest is the saddle point's: with φ(s) = Λ(s) - sε - log(s (s + 1)) and its minimum at s, δ(ε) is about e^{φ(s)} / sqrt(2π φ''(s)).
-// No grid, some milliseconds; four digits where many steps count, far off where few rare ones do. There a small grid is better: rounding
-// to the nearest with the mean kept errs in second order only (the PRV grid), and what rounding up adds can be predicted and taken off.
+// No grid, a millisecond; four digits where many steps count, far off where few rare ones do. There a small grid is better: losses are
+// spread over its points with seven moments kept, which errs in the eighth order of its width.
 
-import { type Composition, isEmpty } from './composition';
 import { binnedGuess } from './ballsAndBins';
-import { bestTilt, cumulantOf, saddlePoint } from './cumulant';
+import { type Composition, isEmpty, type PairSteps, stepsOf } from './composition';
+import { convolve } from './convolution';
+import { bestTilt, type Cumulant, saddlePoint, type TiltedSum } from './cumulant';
 import { exactEpsilon, hasClosedForm } from './exact';
 import { gaussianEpsilon } from './gaussian';
-import { lossGrid } from './lossGrid';
-import { prvGrid } from './prvGrid';
+import { nodeMoments, spreadOverGrid } from './lossNodes';
+import { sampledPair } from './mixture';
 import { increasingRoot } from './root';
+import { smallestEpsilon } from './tiltedSum';
+import { windowOf } from './window';
 
 const { Math } = globalThis; // a look-up of the global for every call is slow where globals are wrapped (vm, Jest)
 
-const POINTS = 2 ** 14;
+/** Points of the grids: for a first look, that the tilt may be that of the answer, and for the answer. */
+const COARSE = 2 ** 10;
+const FINE = 2 ** 13;
+
+/** Tilts beyond this are never needed. */
+const LARGEST_TILT = 1e13;
 
 /** Steps beyond which one of them is less than a point of a small grid, and the saddle point is as good as that. */
 const MANY = 3e6;
@@ -29,12 +37,36 @@ function countOf({ sampled, others }: Pick<Composition, 'sampled' | 'others'>): 
   return [...sampled, ...others].reduce((sum, { count }) => sum + count, 0);
 }
 
+/** Every step by its pair; the Gaussian part is one of rate 1. */
+function pairsOf(composed: Composition): PairSteps[] {
+  const own = stepsOf(composed).map(({ q, sigma, count }) => ({ pair: sampledPair(q, sigma), count }));
+  return [...own, ...composed.others];
+}
+
+/** The cumulant function of direction `remove` without the largest losses, from lists of them. */
+function listed(composed: Composition, logCut: number): Cumulant {
+  const lists = pairsOf(composed).map(({ pair, count }) => {
+    return { count, nodes: pair.nodes({ direction: 'remove', gap: Infinity, logCut }) };
+  });
+  const at = (s: number): TiltedSum => {
+    let [log, mean, variance] = [0, 0, 0];
+    for (const { count, nodes } of lists) {
+      const moments = nodeMoments(nodes, s);
+      log += count * moments.log;
+      mean += count * moments.mean;
+      variance += count * moments.variance;
+    }
+    return { log, mean, variance };
+  };
+  return { at, largestTilt: LARGEST_TILT };
+}
+
 /** About the ε >= 0 of direction `remove` at log δ by the saddle point, of any composition; without amplification for balls and bins. */
 export function saddleEpsilon(composed: Composition, logDelta: number): number {
   if (isEmpty(composed)) return 0;
   if (composed.binned) return gaussianEpsilon(composed.binned.mu, logDelta);
   if (hasClosedForm(composed)) return exactEpsilon(composed, 'remove', logDelta);
-  const cumulant = cumulantOf(composed, 'remove', cutBelow(composed, logDelta));
+  const cumulant = listed(composed, cutBelow(composed, logDelta));
   const at = (s: number): { readonly epsilon: number; readonly logDelta: number; readonly stiffness: number } => {
     const { log, mean, variance } = cumulant.at(s);
     const epsilon = mean - 1 / s - 1 / (s + 1);
@@ -66,61 +98,36 @@ export function estimateEpsilon(composed: Composition, logDelta: number): number
   if (isEmpty(composed)) return 0;
   if (composed.binned) return binnedGuess(composed.binned, logDelta);
   if (hasClosedForm(composed)) return exactEpsilon(composed, 'remove', logDelta);
-  if (countOf(composed) > MANY) return saddleEpsilon(composed, logDelta);
-  return composed.others.length > 0 ? roundedUp(composed, logDelta) : roundedToNearest(composed, logDelta);
+  return countOf(composed) > MANY ? saddleEpsilon(composed, logDelta) : gridEpsilon(composed, logDelta);
 }
 
-/** By the middle of the PRV interval on a small grid, for gaussian and poissonGaussian events. */
-function roundedToNearest(composed: Composition, logDelta: number): number {
+function gridEpsilon(composed: Composition, logDelta: number): number {
   const logCut = cutBelow(composed, logDelta);
-  const cumulant = cumulantOf(composed, 'remove', logCut);
+  const cumulant = listed(composed, logCut);
+  const pairs = pairsOf(composed);
   let guess = Math.max(0, bestTilt(cumulant, logDelta).epsilon);
+  let size = COARSE;
   let tail = 18;
   for (let round = 0; round < 8 && guess > 0; round++) {
-    const grid = prvGrid({
-      composed,
-      direction: 'remove',
-      cumulant,
-      logCut,
-      tilt: saddlePoint(cumulant, guess),
-      aim: 1e-3 * guess,
-      logFailure: logDelta - 7,
-      tail,
-      most: POINTS,
+    const tilt = saddlePoint(cumulant, guess);
+    const { low, high } = windowOf({ cumulant, tilt, tail });
+    const width = (high - low) / (size - 2);
+    const first = Math.floor(low / width);
+    const terms = pairs.map(({ pair, count }) => {
+      const nodes = pair.nodes({ direction: 'remove', gap: width, logCut });
+      return { loss: spreadOverGrid(nodes, width, tilt, 1e-20 / count), count };
     });
-    const found = grid.estimate(logDelta);
+    const { mass } = convolve(terms, first, size);
+    const log = terms.reduce((sum, { loss, count }) => sum + count * loss.log, 0);
+    const found = smallestEpsilon({ mass, first, width, tilt, log, rounding: 0, logRest: -Infinity }, logDelta);
     if (found === undefined) {
       tail *= 1.5;
       continue;
     }
     const near = found >= 0.8 * guess;
-    guess = Math.min(guess, found);
-    if (near) break;
-  }
-  return guess;
-}
-
-/** By the PLD on small grids, less what rounding up is predicted to have added. */
-function roundedUp(composed: Composition, logDelta: number): number {
-  const logCut = cutBelow(composed, logDelta);
-  const cumulant = cumulantOf(composed, 'remove', logCut);
-  let guess = Math.max(0, bestTilt(cumulant, logDelta).epsilon);
-  let size = POINTS / 8;
-  let tail = 18;
-  for (let round = 0; round < 8 && guess > 0; round++) {
-    const tilt = saddlePoint(cumulant, guess);
-    const grid = lossGrid({ composed, direction: 'remove', cumulant, logCut, tilt, size, tail });
-    const found = grid.epsilon(logDelta);
-    if (found === undefined) {
-      tail *= 1.5;
-      size = POINTS;
-      continue;
-    }
-    const value = Math.max(found / 2, found - grid.excess / tilt);
-    const near = value >= 0.8 * guess;
-    guess = Math.min(guess, value);
-    if (near && size === POINTS) break;
-    if (near) size = POINTS;
+    guess = Math.min(guess, Math.max(0, found));
+    if (near && size === FINE) break;
+    if (near) size = FINE;
   }
   return guess;
 }

@@ -11,6 +11,7 @@
 import type { TiltedSum } from './cumulant';
 import { type DiscreteLoss, type GridOptions, RULE, sumOf } from './discretisation';
 import { REACH } from './loss';
+import { joined, lineNodes, type LossNodes, type NodeOptions } from './lossNodes';
 import type { LossPair } from './lossPair';
 import { type Line, logRatio } from './mixture';
 import { OUT_OF_REACH } from './mixtureMoments';
@@ -37,6 +38,7 @@ export function fixedSizePair(rate: number, sigma: number): LossPair {
     largestLoss: () => Infinity,
     tilted: (_direction, s, logCut) => tilted(line, s, logCut),
     discretise: (options) => symmetrised(line, options),
+    nodes: (options) => symmetricNodes(line, options),
   };
 }
 
@@ -58,6 +60,14 @@ function symmetrised(line: Line, options: GridOptions): DiscreteLoss {
   // `exact` counted losses above 0 alone, on which all of the rounding up happens.
   const raised = sumOf(raw.mass) - raw.exact;
   return normalised({ mass, start: -top, exact: sumOf(mass) - raised, logInfinity: raw.logInfinity }, options);
+}
+
+function symmetricNodes(line: Line, options: NodeOptions): LossNodes {
+  const above = lineNodes(line, options, 0.5);
+  const below = { loss: above.loss.map((l) => -l), logMass: above.logMass.map((log, k) => log - above.loss[k]!) };
+  const sided = joined(above, 0, below, 0);
+  const rest = 1 - sided.logMass.reduce((sum, log) => sum + Math.exp(log), 0);
+  return rest > 0 ? joined(sided, 0, { loss: Float64Array.of(0), logMass: Float64Array.of(Math.log(rest)) }, 0) : sided;
 }
 
 /** K(s) - 1 = ∫_{x > 1/2} [P (e^{sL} - 1) + Q (e^{-sL} - 1)] dx, a sum of positive terms for s > 0. */

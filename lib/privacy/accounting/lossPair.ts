@@ -2,6 +2,7 @@
 
 import type { Direction, TiltedSum } from './cumulant';
 import type { DiscreteLoss, GridOptions } from './discretisation';
+import type { LossNodes, NodeOptions } from './lossNodes';
 
 /**
  * A pair (P, Q) with δ_mechanism(ε) <= H_{e^ε}(P || Q) for all real ε. Dominating pairs compose, also adaptively
@@ -16,6 +17,8 @@ export interface LossPair {
   tilted(direction: Direction, s: number, logCut: number): TiltedSum;
   /** The privacy loss on a grid, never below the truth. */
   discretise(options: GridOptions): DiscreteLoss;
+  /** The privacy loss as a list of weighted values: for estimates. */
+  nodes(options: NodeOptions): LossNodes;
   /** The largest loss that can occur. */
   largestLoss(direction: Direction): number;
   /** Tilts above this need too many nodes. */

@@ -12,6 +12,7 @@ import { logBinomial } from './binomial';
 import type { Direction, TiltedSum } from './cumulant';
 import type { DiscreteLoss, GridOptions } from './discretisation';
 import { REACH } from './loss';
+import { lineNodes, type LossNodes, type NodeOptions } from './lossNodes';
 import type { LossPair } from './lossPair';
 import { discretisePair } from './mixtureGrid';
 import { tiltedSum } from './mixtureMoments';
@@ -146,5 +147,12 @@ export function mixturePair(p: Mixture, q: Mixture, sigma: number): LossPair {
     tilted: (direction: Direction, s: number, logCut: number): TiltedSum =>
       tiltedSum(oriented(line, direction), s, logCut),
     discretise: (options: GridOptions): DiscreteLoss => discretisePair(oriented(line, options.direction), options),
+    nodes: (options: NodeOptions): LossNodes => lineNodes(oriented(line, options.direction), options),
   };
+}
+
+/** The pair of one Poisson-sampled step, 0 < q <= 1, neighbours `addRemove`. */
+export function sampledPair(q: number, sigma: number): LossPair {
+  const p = q === 1 ? { weights: [1], means: [1] } : { weights: [1 - q, q], means: [0, 1] };
+  return mixturePair(p, { weights: [1], means: [0] }, sigma);
 }

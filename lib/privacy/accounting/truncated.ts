@@ -15,8 +15,9 @@ import { binomialTail } from './binomial';
 import type { Direction, TiltedSum } from './cumulant';
 import { type DiscreteLoss, discretise, type GridOptions } from './discretisation';
 import { upperOutput } from './loss';
+import { joined } from './lossNodes';
 import type { LossPair } from './lossPair';
-import { mixturePair } from './mixture';
+import { mixturePair, sampledPair } from './mixture';
 import { OUT_OF_REACH } from './mixtureMoments';
 import { tiltedMoments } from './moments';
 import { log1mexp, logAddExp } from './special';
@@ -77,6 +78,7 @@ function poissonPair(q: number, sigma: number): LossPair {
       return { log, mean: remove ? mean : -mean, variance };
     },
     discretise: (options) => discretise({ q, sigma, count: 1 }, options),
+    nodes: (options) => sampledPair(q, sigma).nodes(options),
   };
 }
 
@@ -109,6 +111,11 @@ function mixed(first: LossPair, second: LossPair, logProbability: number): LossP
       const cut = logCut - logProbability;
       const b = second.discretise({ ...options, logCut: cut, log: log(second, cut) });
       return added(a, logRest, b, logProbability);
+    },
+    nodes(options) {
+      const a = first.nodes(options);
+      if (logProbability <= options.logCut) return a;
+      return joined(a, logRest, second.nodes({ ...options, logCut: options.logCut - logProbability }), logProbability);
     },
   };
 }
