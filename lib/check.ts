@@ -88,11 +88,45 @@ export function text(operation: string, argument: Named<string>): void {
   if (typeof value !== 'string' || value === '') refuse(operation, name, 'a text that is not empty', value);
 }
 
+/** A text, which may be empty. @throws ERR_INVALID_ARGUMENT */
+export function anyText(operation: string, argument: Named<string>): void {
+  const [name, value] = only(argument);
+  if (typeof value !== 'string') refuse(operation, name, 'a text', value);
+}
+
+/** A function. @throws ERR_INVALID_ARGUMENT */
+export function callable(operation: string, argument: Named<unknown>): void {
+  const [name, value] = only(argument);
+  if (typeof value !== 'function') refuse(operation, name, 'a function', value);
+}
+
+/** An array, or a typed array. What it holds is not looked at. @throws ERR_INVALID_ARGUMENT */
+export function row(operation: string, argument: Named<ArrayLike<unknown>>): void {
+  const [name, value] = only(argument);
+  if (!Array.isArray(value) && (!ArrayBuffer.isView(value) || value instanceof DataView))
+    refuse(operation, name, 'an array or a typed array', value);
+}
+
+/** An array of objects. @throws ERR_INVALID_ARGUMENT naming the first place that holds something else */
+export function objects(operation: string, argument: Named<readonly object[]>): void {
+  list(operation, argument);
+  const [name, value] = only(argument);
+  value.forEach((item, k) => object(operation, { [`${name}[${k}]`]: item }));
+}
+
+/** An array of texts. @throws ERR_INVALID_ARGUMENT naming the first place that holds something else */
+export function texts(operation: string, argument: Named<readonly string[]>): void {
+  list(operation, argument);
+  const [name, value] = only(argument);
+  value.forEach((item, k) => anyText(operation, { [`${name}[${k}]`]: item }));
+}
+
 /** An object with a `method`; `kind` says what it should be. @throws ERR_INVALID_ARGUMENT */
-export function able(operation: string, argument: Named<object>, method: string, kind: string): void {
+export function able(operation: string, argument: Named<object>, method: string | symbol, kind: string): void {
   const [name, value] = only(argument);
   const has = typeof value === 'object' && value !== null && typeof Reflect.get(value, method) === 'function';
-  if (!has) refuse(operation, name, `${kind}, with ${method}()`, value);
+  if (has) return;
+  refuse(operation, name, typeof method === 'symbol' ? kind : `${kind}, with ${method}()`, value);
 }
 
 /** No key beside the `known` ones: an option that nothing reads would be ignored in silence. @throws ERR_INVALID_ARGUMENT */

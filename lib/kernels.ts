@@ -7,7 +7,7 @@ import { Segments } from './nn/segments';
 import { publicGrid } from './optim/release';
 import type { ArenaProfile, Optimizer, PrivateArena, PrivateRelease } from './optim';
 import { NoiseSource } from './privacy/noise-source';
-import { fromTypedArray, noGrad, type Tensor, tensor, tidy, torch, zeros } from './tensor';
+import { fromTypedArray, noGrad, Tensor, tensor, tidy, torch, zeros } from './tensor';
 
 export { NoiseSource };
 
@@ -34,7 +34,9 @@ export type Factors = Tensor | ArrayLike<number>;
 
 function cuSeqlens(operation: string, first: Tensor, segments: Rows | undefined): Tensor {
   if (segments instanceof Segments) return segments.cuSeqlens;
+  if (segments !== undefined) check.row(operation, { segments });
   if (segments !== undefined) return fromTypedArray(BigInt64Array.from(segments, BigInt));
+  check.able(operation, { rows: first }, 'detach', 'a tensor');
   const [samples = 0, ...rest] = first.shape;
   if (rest.length === 0)
     raise('ERR_BATCH_DIMENSION', `${operation}: without segments the rows must be [B, …], got [${samples}].`);
@@ -42,8 +44,11 @@ function cuSeqlens(operation: string, first: Tensor, segments: Rows | undefined)
   return fromTypedArray(BigInt64Array.from({ length: samples + 1 }, (_, b) => BigInt(b * rows)));
 }
 
-const asTensor = (factors: Factors): Tensor =>
-  'dtype' in factors ? factors : tensor(Float64Array.from(factors), { dtype: 'float64' });
+function asTensor(operation: string, factors: Factors): Tensor {
+  if (Tensor.isTensor(factors)) return factors;
+  check.row(operation, { factors });
+  return tensor(Float64Array.from(factors), { dtype: 'float64' });
+}
 
 /** Adds a float64 sum to `out`, or gives it as it is. */
 function deliver(operation: string, sum: Tensor, out: Tensor | undefined): Tensor {
@@ -73,6 +78,7 @@ export function ghostNorm(
   gradients: Tensor,
   options: RowOptions & { readonly bias?: boolean } = {},
 ): CertifiedNorms {
+  check.onlyKnown('ghostNorm', options, ['segments', 'bias']);
   return tidy(() => {
     const [norm, bound] = ops.ghost_norm(
       activations,
@@ -99,12 +105,13 @@ export function clippedSum(
   factors: Factors,
   options: RowOptions & { readonly out?: Tensor; readonly biasOut?: Tensor } = {},
 ): Tensor {
+  check.onlyKnown('clippedSum', options, ['segments', 'out', 'biasOut']);
   return tidy(() => {
     const at = cuSeqlens('clippedSum', activations, options.segments);
     const [sum, biasSum] = ops.clipped_sum(
       activations,
       gradients,
-      asTensor(factors),
+      asTensor('clippedSum', factors),
       at,
       options.biasOut !== undefined,
     );
@@ -122,6 +129,8 @@ export interface EmbeddingOptions extends RowOptions {
   readonly paddingId?: number;
 }
 
+const TABLE = ['segments', 'vocabulary', 'scale', 'paddingId'] as const satisfies readonly (keyof EmbeddingOptions)[];
+
 /**
  * The norm of each sample's gradient of an embedding table: rows with equal ids are summed first.
  *
@@ -130,6 +139,7 @@ export interface EmbeddingOptions extends RowOptions {
  * @see Kong & Muñoz Medina, NeurIPS 2023, for summing by id.
  */
 export function embeddingNorm(ids: Tensor, gradients: Tensor, options: EmbeddingOptions): CertifiedNorms {
+  check.onlyKnown('embeddingNorm', options, TABLE);
   const { vocabulary, scale = 1, paddingId = -1 } = options;
   return tidy(() => {
     const at = cuSeqlens('embeddingNorm', gradients, options.segments);
@@ -145,12 +155,13 @@ export function embeddingSum(
   factors: Factors,
   options: EmbeddingOptions & { readonly out?: Tensor },
 ): Tensor {
+  check.onlyKnown('embeddingSum', options, [...TABLE, 'out']);
   const { vocabulary, scale = 1, paddingId = -1 } = options;
   return tidy(() => {
     const at = cuSeqlens('embeddingSum', gradients, options.segments);
     return deliver(
       'embeddingSum',
-      ops.embedding_sum(ids, gradients, asTensor(factors), at, vocabulary, scale, paddingId),
+      ops.embedding_sum(ids, gradients, asTensor('embeddingSum', factors), at, vocabulary, scale, paddingId),
       options.out,
     );
   });
@@ -185,6 +196,11 @@ export interface TiedTable extends RowOptions {
   readonly mean?: boolean;
 }
 
+const TIED = [
+  ...['segments', 'ids', 'inputGradients', 'hidden', 'targets', 'table', 'weights', 'bias', 'inputScale', 'scale'],
+  ...['labelSmoothing', 'paddingId', 'headPaddingId', 'candidates', 'mean'],
+];
+
 export interface PhantomNorms extends CertifiedNorms {
   /** `[B]`, float64: squared norms of the two uses, and their inner product: norm² = in + out + 2 cross. */
   readonly in: Tensor;
@@ -216,6 +232,7 @@ function tiedOptions(tied: TiedTable) {
  *   docs/how-it-works.md.
  */
 export function phantomNorm(tied: TiedTable & { readonly lse?: Tensor }): PhantomNorms {
+  check.onlyKnown('phantomNorm', tied, [...TIED, 'lse']);
   return tidy(() => {
     const at = cuSeqlens('phantomNorm', tied.hidden, tied.segments);
     const [within, out, cross, norm, bound] = ops.phantom_norm(
@@ -233,6 +250,8 @@ export function phantomNorm(tied: TiedTable & { readonly lse?: Tensor }): Phanto
 
 /** Σ_b factors[b] times sample b's gradient of a tied table, `[M, d]`, summed in float64 and added to `out` if given. @throws as {@link phantomNorm} */
 export function phantomSum(tied: TiedTable, factors: Factors, options: { readonly out?: Tensor } = {}): Tensor {
+  check.onlyKnown('phantomSum', tied, TIED);
+  check.onlyKnown('phantomSum', options, ['out']);
   return tidy(() => {
     const at = cuSeqlens('phantomSum', tied.hidden, tied.segments);
     const sum = ops.phantom_sum(
@@ -241,7 +260,7 @@ export function phantomSum(tied: TiedTable, factors: Factors, options: { readonl
       tied.hidden,
       tied.table,
       tied.targets,
-      asTensor(factors),
+      asTensor('phantomSum', factors),
       at,
       tiedOptions(tied),
     );
@@ -274,6 +293,7 @@ export type KernelUse = RowOptions &
   );
 
 function usesOf(operation: string, uses: readonly KernelUse[]) {
+  check.objects(operation, { uses });
   if (uses.length === 0) raise('ERR_INVALID_ARGUMENT', `${operation}: give at least one use.`);
   const none = zeros([0]);
   const parts = uses.map((use) => {
@@ -326,6 +346,7 @@ function usesOf(operation: string, uses: readonly KernelUse[]) {
  * @example kernels.usesNorm([8, 4], [{ left: g1, right: x1, segments }, { left: g2, right: x2, segments }]).bound
  */
 export function usesNorm(shape: readonly [p: number, d: number], uses: readonly KernelUse[]): CertifiedNorms {
+  check.row('usesNorm', { shape });
   return tidy(() => {
     const [norm, bound] = ops.uses_norm(shape[0], shape[1], ...usesOf('usesNorm', uses));
     return { norm, bound };
@@ -339,9 +360,12 @@ export function usesSum(
   factors: Factors,
   options: { readonly out?: Tensor } = {},
 ): Tensor {
-  return tidy(() =>
-    deliver('usesSum', ops.uses_sum(shape[0], shape[1], ...usesOf('usesSum', uses), asTensor(factors)), options.out),
-  );
+  check.row('usesSum', { shape });
+  check.onlyKnown('usesSum', options, ['out']);
+  return tidy(() => {
+    const sum = ops.uses_sum(shape[0], shape[1], ...usesOf('usesSum', uses), asTensor('usesSum', factors));
+    return deliver('usesSum', sum, options.out);
+  });
 }
 
 export interface ReAttentionInput extends RowOptions {
@@ -373,16 +397,14 @@ export function reAttention(
   query: Tensor,
   key: Tensor,
   value: Tensor,
-  {
-    keyVariance,
-    valueVariance,
-    heads = 1,
-    causal = true,
-    correction = 'logit',
-    maxPenalty,
-    segments,
-  }: ReAttentionInput,
+  input: ReAttentionInput,
 ): { readonly output: Tensor; readonly outputVariance: Tensor } {
+  const known = ['keyVariance', 'valueVariance', 'heads', 'causal', 'correction', 'maxPenalty', 'segments'];
+  check.onlyKnown('reAttention', input, known);
+  const { keyVariance, valueVariance, heads = 1, causal = true, correction = 'logit', maxPenalty, segments } = input;
+  check.able('reAttention', { query }, 'reshape', 'a tensor');
+  check.able('reAttention', { key }, 'reshape', 'a tensor');
+  check.able('reAttention', { value }, 'reshape', 'a tensor');
   return tidy(() => {
     const rows = (t: Tensor): Tensor => t.reshape([-1, t.shape.at(-1) ?? 1]);
     const [output, outputVariance] = ops.re_attention(
@@ -416,10 +438,10 @@ export interface PrivateNoise {
   readonly profile?: ArenaProfile | null;
 }
 
-function release(
-  operation: string,
-  { noiseMultiplier, maxGradNorm, expectedBatchSize, noise, profile = null }: PrivateNoise,
-): PrivateRelease {
+function release(operation: string, options: PrivateNoise): PrivateRelease {
+  check.object(operation, { options });
+  const { noiseMultiplier, maxGradNorm, expectedBatchSize, noise, profile = null } = options;
+  check.able(operation, { noise }, 'close', 'a NoiseSource');
   check.notNegative(operation, { noiseMultiplier });
   check.positive(operation, { maxGradNorm });
   check.positive(operation, { expectedBatchSize });
@@ -450,5 +472,8 @@ export function privateNoise(sum: Tensor, options: PrivateNoise): Tensor {
  * @throws ERR_INVALID_ARGUMENT: then nothing has changed and no noise was used.
  */
 export function privateUpdate(arena: PrivateArena, options: PrivateNoise & { readonly optimizer: Optimizer }): number {
+  check.object('privateUpdate', { options });
+  check.able('privateUpdate', { optimizer: options.optimizer }, 'applyPrivate', 'an optimizer');
+  check.object('privateUpdate', { arena });
   return options.optimizer.applyPrivate(arena, release('privateUpdate', options));
 }

@@ -62,6 +62,9 @@ export interface Sequences {
  * @throws ERR_INVALID_ARGUMENT for a record outside the dataset or options out of range.
  */
 export function pack(dataset: Sequences, recordIds: Int32Array, options: PackOptions): Batch[] {
+  check.able('pack', { dataset }, 'lengthOf', 'a data set of sequences');
+  check.row('pack', { recordIds });
+  check.object('pack', { options });
   const { targets = 'all', maxLength = Infinity } = options;
   check.oneOf('pack', { targets }, ['all', 'last']);
   if (maxLength !== Infinity) check.integer('pack', { maxLength }, 1);
@@ -94,11 +97,17 @@ function trainingBatch(
  * Histories as rows, for scoring: every item is an input, and the last row of each sequence predicts what comes next.
  *
  * @param histories  Item numbers 1..itemCount in time order; an empty one gives a sequence without rows.
+ * @throws ERR_INVALID_ARGUMENT for what is no list of histories.
  */
 export function historyRows(
   histories: readonly Int32Array[],
-  { maxLength = Infinity }: Pick<BatchOptions, 'maxLength'> = {},
+  options: Pick<BatchOptions, 'maxLength'> = {},
 ): SequenceRows {
+  check.list('historyRows', { histories });
+  histories.forEach((history, k) => check.row('historyRows', { [`histories[${k}]`]: history }));
+  check.onlyKnown('historyRows', options, ['maxLength']);
+  const { maxLength = Infinity } = options;
+  if (maxLength !== Infinity) check.integer('historyRows', { maxLength }, 1);
   return layOut(
     histories.map((history) => tail(history, maxLength)),
     maxLength,

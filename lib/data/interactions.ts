@@ -89,6 +89,9 @@ export class Interactions {
     /** Where the list of items comes from: private data, or a public catalogue. */
     readonly vocabulary: 'data' | 'catalogue',
   ) {
+    check.object('Interactions', { data });
+    check.row('Interactions', { offsets: data.offsets });
+    check.oneOf('Interactions', { vocabulary }, ['data', 'catalogue']);
     this.#data = data;
   }
 
@@ -161,6 +164,7 @@ export class Interactions {
 
 function checkCatalogue(catalogue: InteractionsOptions['catalogue']): readonly string[] | undefined {
   if (catalogue === undefined) return undefined;
+  check.list('interactions', { catalogue });
   const ids = catalogue.map(String);
   if (ids.length === 0)
     raise('ERR_INVALID_ARGUMENT', 'interactions: the catalogue must list at least one item, got none.');

@@ -10,13 +10,18 @@ import * as check from '../check';
  *
  * @param rows  Rows of each record, `rows[k]` belonging to `recordIds[k]`; 0 is legal.
  * @returns The record ids of each physical batch; one empty batch for an empty logical batch (a noise-only step).
- * @throws ERR_INVALID_ARGUMENT when `rowBudget` is not a whole number above 0.
+ * @throws ERR_INVALID_ARGUMENT when `rowBudget` is not a whole number above 0, or there are not as many `rows` as records.
  */
 export function packRecords(
   recordIds: Int32Array,
   rows: ArrayLike<number>,
-  { rowBudget }: { rowBudget: number },
+  options: { rowBudget: number },
 ): Int32Array[] {
+  check.row('packRecords', { recordIds });
+  check.row('packRecords', { rows });
+  check.integer('packRecords', { rows: rows.length }, recordIds.length, recordIds.length);
+  check.object('packRecords', { options });
+  const { rowBudget } = options;
   check.integer('packRecords', { rowBudget }, 1);
   if (recordIds.length === 0) return [new Int32Array(0)];
   const order = Array.from(recordIds, (_, k) => k);

@@ -22,6 +22,8 @@ export class SequenceDataset {
 
   /** @param heldOut  How many items at the end of each sequence are kept from training. */
   constructor(flat: FlatSequences, heldOut = 0) {
+    checkFlat('SequenceDataset', flat);
+    check.integer('SequenceDataset', { heldOut });
     this.#flat = flat;
     this.#heldOut = heldOut;
   }
@@ -90,6 +92,8 @@ export class EvaluationSet {
 
   /** @param after  How many items follow the target: 0 for the last item of each sequence, 1 for the second to last. */
   constructor(flat: FlatSequences, after = 0) {
+    checkFlat('EvaluationSet', flat);
+    check.integer('EvaluationSet', { after });
     this.#flat = flat;
     this.#after = after;
   }
@@ -121,6 +125,8 @@ export class EvaluationSet {
 
 /** @throws ERR_INVALID_ARGUMENT for an item beyond the vocabulary. */
 export function flatten(sequences: readonly ArrayLike<number>[], itemCount: number): FlatSequences {
+  check.list('SequenceDataset', { sequences });
+  sequences.forEach((sequence, k) => check.row('SequenceDataset', { [`sequences[${k}]`]: sequence }));
   check.integer('SequenceDataset', { itemCount }, 1);
   const offsets = new Int32Array(sequences.length + 1);
   sequences.forEach((sequence, i) => (offsets[i + 1] = (offsets[i] as number) + sequence.length));
@@ -138,6 +144,16 @@ export function flatten(sequences: readonly ArrayLike<number>[], itemCount: numb
     }
   });
   return { items, offsets, itemCount };
+}
+
+function checkFlat(operation: string, flat: FlatSequences): void {
+  check.object(operation, { flat });
+  const { items, offsets, itemCount } = flat;
+  check.row(operation, { items });
+  check.row(operation, { offsets });
+  check.integer(operation, { 'offsets.length': offsets.length }, 1);
+  check.integer(operation, { 'the last of offsets': offsets[offsets.length - 1]! }, items.length, items.length);
+  check.integer(operation, { itemCount });
 }
 
 function bytes(array: Int32Array): Uint8Array {

@@ -25,6 +25,9 @@ export interface DrawOptions {
  * @throws ERR_INVALID_ARGUMENT
  */
 export function drawText(model: NextScorer, start: Int32Array, options: DrawOptions): Int32Array {
+  check.able('drawText', { model }, 'scores', 'a language model');
+  check.row('drawText', { start });
+  check.onlyKnown('drawText', options, ['length', 'temperature', 'seed']);
   const { length, temperature = 1, seed = 0 } = options;
   check.integer('drawText', { length }, 0);
   check.notNegative('drawText', { temperature });

@@ -1,5 +1,6 @@
 // The first-order Markov baseline: what came next after the last item, backed off to popularity.
 
+import * as check from '../check';
 import type { SequenceDataset } from '../data/sequences';
 import { itemCounts } from './popularity';
 import type { Scorer } from './scorer';
@@ -8,8 +9,11 @@ import type { Scorer } from './scorer';
  * Scores item j after a history that ends in i by `count(i → j) + p(j)`, with p the share of j in all training actions: counts of
  * transitions decide, popularity breaks ties and stands in where i was never followed by anything, or the history is empty.
  * (That is the estimate (count + λ p) / (count(i) + λ) with λ = 1, without its constant denominator.) Not private.
+ *
+ * @throws ERR_INVALID_ARGUMENT for what is no data set of sequences.
  */
 export function markov(train: SequenceDataset): Scorer {
+  check.able('markov', { train }, 'sequence', 'a data set of sequences');
   const { itemCount } = train;
   const { offsets, next } = transitions(train);
   const share = itemCounts(train).map((count) => count / train.actions);

@@ -1,5 +1,6 @@
 // The popularity baseline: every history gets the same scores, how often each item occurs in training.
 
+import * as check from '../check';
 import type { SequenceDataset } from '../data/sequences';
 import type { Scorer } from './scorer';
 
@@ -10,8 +11,9 @@ export function itemCounts(train: SequenceDataset): Float64Array {
   return counts;
 }
 
-/** Scores items by their number of training actions. A yardstick, not a private mechanism: it uses raw counts. */
+/** Scores items by their number of training actions. A yardstick, not a private mechanism: it uses raw counts. @throws ERR_INVALID_ARGUMENT */
 export function popularity(train: SequenceDataset): Scorer {
+  check.able('popularity', { train }, 'sequence', 'a data set of sequences');
   const scores = Float32Array.from(itemCounts(train));
   return { itemCount: train.itemCount, scores: () => scores };
 }

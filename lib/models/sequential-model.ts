@@ -2,6 +2,7 @@
 
 import type { Batch, SequenceRows } from '../data';
 import { historyRows } from '../data';
+import * as check from '../check';
 import { raise } from '../errors';
 import {
   type AcceptsFrequencies,
@@ -51,8 +52,11 @@ export abstract class SequentialModel extends Module implements Scorer, AcceptsF
   readonly head: SoftmaxHead | null;
   #bias: Tensor | null = null;
 
-  protected constructor({ items, dim, tied }: SequentialModelConfig, init: Initializer) {
+  protected constructor(config: SequentialModelConfig, init: Initializer) {
     super();
+    check.object('SequentialModel', { config });
+    const { items, dim, tied } = config;
+    check.integer('SequentialModel', { items }, 1);
     this.items = new Embedding(items + 1, dim, { init, paddingId: 0 });
     this.head = tied ? null : new SoftmaxHead(dim, items + 1, { init });
   }

@@ -2,6 +2,7 @@
 
 import { readFile } from 'node:fs/promises';
 
+import * as check from '../check';
 import { raise } from '../errors';
 import { replaceFile } from '../files';
 import { decodeTensors, encodeTensors, type Tensor, type Weights } from '../tensor';
@@ -11,14 +12,16 @@ export type { Weights };
 /**
  * Writes `tensors` to `path` (temporary file, fsync, rename). Python's safetensors reads the result.
  *
- * @throws ERR_INVALID_ARGUMENT for a tensor whose type the format lacks (complex, float8).
+ * @throws ERR_INVALID_ARGUMENT for a tensor whose type the format lacks (complex, float8), and what is no list of named tensors.
  */
 export async function saveWeights(
   path: string,
   tensors: Iterable<readonly [string, Tensor]>,
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
-  await replaceFile(path, encodeTensors(tensors, metadata));
+  check.text('saveWeights', { path });
+  const named = namedTensors(tensors);
+  await replaceFile(path, encodeTensors(named, metadata));
 }
 
 /**
@@ -27,6 +30,7 @@ export async function saveWeights(
  * @throws ERR_DATA_FORMAT for a file that is missing, cut off, or not safetensors.
  */
 export async function loadWeights(path: string): Promise<Weights> {
+  check.text('loadWeights', { path });
   let bytes: Uint8Array;
   try {
     bytes = await readFile(path);
@@ -34,4 +38,21 @@ export async function loadWeights(path: string): Promise<Weights> {
     return raise('ERR_DATA_FORMAT', `${path}: cannot be read: ${(error as Error).message}.`, error);
   }
   return decodeTensors(bytes, path);
+}
+
+function namedTensors(tensors: Iterable<readonly [string, Tensor]>): (readonly [string, Tensor])[] {
+  const given: unknown = tensors;
+  check.able(
+    'saveWeights',
+    { tensors: given as object },
+    Symbol.iterator,
+    'a list of [name, tensor] or a map of tensors',
+  );
+  const named = [...tensors];
+  named.forEach((pair, k) => {
+    check.list('saveWeights', { [`tensors[${k}]`]: pair });
+    check.text('saveWeights', { [`name of tensors[${k}]`]: pair[0] });
+    check.able('saveWeights', { [pair[0]]: pair[1] }, 'detach', 'a tensor');
+  });
+  return named;
 }

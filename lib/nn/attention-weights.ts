@@ -4,6 +4,7 @@ import { beside, noGrad, type Tensor, tidy, torch } from '../tensor';
 import type { SelfAttention } from './attention';
 import { linearVariance, type Noisy, type WeightNoise } from './noisy';
 import { currentSegments } from './segments';
+import * as check from '../check';
 import { raise } from '../errors';
 
 /**
@@ -13,7 +14,11 @@ import { raise } from '../errors';
  * @param x  `[N, dim]` rows of one sample, in the surrounding segments. @returns `[heads][N][N]`; without dropout.
  * @throws ERR_BATCH_DIMENSION outside of segments, or for more than one sample.
  */
-export function attentionWeights(layer: SelfAttention, { mean, variance }: Noisy, noise: WeightNoise): number[][][] {
+export function attentionWeights(layer: SelfAttention, x: Noisy, noise: WeightNoise): number[][][] {
+  check.able('attentionWeights', { layer }, 'forwardNoisy', 'a layer of attention');
+  check.object('attentionWeights', { x });
+  check.object('attentionWeights', { noise });
+  const { mean, variance } = x;
   const segments = currentSegments();
   if (segments?.samples !== 1) {
     return raise(

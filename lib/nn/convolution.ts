@@ -89,6 +89,7 @@ abstract class Convolution extends Module {
 
   #extent(argument: Record<string, Extent>, least: number): number[] {
     const [[name, value]] = Object.entries(argument) as [[string, Extent]];
+    if (typeof value !== 'number') check.list(this.operation, { [name]: value });
     const sizes = typeof value === 'number' ? Array.from({ length: this.spatial }, () => value) : [...value];
     for (const size of sizes) check.integer(this.operation, { [name]: size }, least);
     if (sizes.length !== this.spatial)

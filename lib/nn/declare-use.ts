@@ -1,5 +1,6 @@
 // How an operator of one's own says what its parameter's per-sample gradient is.
 
+import * as check from '../check';
 import { raise } from '../errors';
 import { type Tensor, torch } from '../tensor';
 
@@ -30,6 +31,9 @@ export type DeclaredUse =
  * return declareUse(code.matmul(U.t()), this.basis, { right: code });
  */
 export function declareUse(output: Tensor, parameter: Tensor, use: DeclaredUse): Tensor {
+  check.able('declareUse', { output }, 'detach', 'a tensor');
+  check.able('declareUse', { parameter }, 'detach', 'a tensor');
+  check.onlyKnown('declareUse', use, ['left', 'right', 'ids', 'scale']);
   const given = (['left', 'right', 'ids'] as const).filter((name) => use[name] !== undefined);
   if (given.length !== 1) {
     raise(

@@ -1,5 +1,6 @@
 // From σ, B and frequencies to a variance for every weight and every embedding row: the three models of the error.
 
+import * as check from '../check';
 import { raise } from '../errors';
 import type { EffectiveError, NoiseStep } from './effective-error';
 
@@ -25,11 +26,13 @@ export interface ErrorModel {
  *
  * @throws ERR_INVALID_ARGUMENT when the frequencies are of another number of rows.
  */
-export function effectiveVariance(
-  { noiseMultiplier, expectedBatchSize, frequencies }: EffectiveError,
-  rowCount: number,
-  { error, errorScale, errorExponent }: ErrorModel,
-): NoiseVariance {
+export function effectiveVariance(noise: EffectiveError, rowCount: number, model: ErrorModel): NoiseVariance {
+  check.object('effectiveVariance', { noise });
+  check.integer('effectiveVariance', { rowCount }, 1);
+  check.object('effectiveVariance', { model });
+  const { noiseMultiplier, expectedBatchSize, frequencies } = noise;
+  const { error, errorScale, errorExponent } = model;
+  check.object('effectiveVariance', { frequencies });
   const probability = checkedProbability(frequencies.probability, rowCount);
   if (error === 'tracked') return { weight: 0, rows: new Float64Array(rowCount) };
   // Below one record in a batch the formula says that a row is noisier than one step makes it.
@@ -45,17 +48,24 @@ export function effectiveVariance(
  * which reaches row i in a share pᵢ of the steps, pulls it back: variance ← (1 − 2 η h pᵢ) variance + (η_eff σC/B)².
  */
 export function addedNoise(
-  { weight, rows }: NoiseVariance,
+  variance: NoiseVariance,
   probability: Float64Array | null,
-  { learningRate, noiseStd, secondMoment }: NoiseStep,
-  { errorScale, curvature }: ErrorModel,
+  step: NoiseStep,
+  model: ErrorModel,
 ): NoiseVariance {
+  check.object('addedNoise', { variance });
+  check.object('addedNoise', { step });
+  check.object('addedNoise', { model });
+  const { weight, rows } = variance;
+  const { learningRate, noiseStd, secondMoment } = step;
+  const { errorScale, curvature } = model;
+  check.row('addedNoise', { rows });
   const rate = secondMoment === null ? learningRate : learningRate / Math.sqrt(secondMoment);
-  const step = errorScale * rate * noiseStd;
-  const added = Number.isFinite(step) ? step * step : 0;
-  const next = (variance: number, share: number): number =>
-    Math.max(0, 1 - 2 * learningRate * curvature * share) * variance + added;
-  const nextRows = rows.map((variance, i) => (i === 0 ? 0 : next(variance, probability?.[i] ?? 1)));
+  const length = errorScale * rate * noiseStd;
+  const added = Number.isFinite(length) ? length * length : 0;
+  const next = (before: number, share: number): number =>
+    Math.max(0, 1 - 2 * learningRate * curvature * share) * before + added;
+  const nextRows = rows.map((before, i) => (i === 0 ? 0 : next(before, probability?.[i] ?? 1)));
   return { weight: next(weight, 1), rows: nextRows };
 }
 

@@ -1,5 +1,6 @@
 // Rows that know how noisy they are: each layer takes mean and variance together (Ding et al. 2024, Eq. 18, 19, 30, 31).
 
+import * as check from '../check';
 import { raise } from '../errors';
 import { noGrad, type Tensor, torch } from '../tensor';
 import { type Activation, ACTIVATIONS } from './activations';
@@ -33,6 +34,7 @@ export const NO_NOISE: WeightNoise = { weight: 0, correction: 'off', maxPenalty:
 
 /** Rows without noise. */
 export function exactly(mean: Tensor): Noisy {
+  check.able('exactly', { mean }, 'detach', 'a tensor');
   return { mean, variance: null };
 }
 

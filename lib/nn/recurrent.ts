@@ -67,9 +67,9 @@ export abstract class Recurrent extends Module {
     super();
     check.onlyKnown(operation, options, KNOWN);
     const { layers = 1, bias = true, bidirectional = false, dropout = 0, dtype = 'float32' } = options;
-    const { init = sharedInitializer(), std = 1 / Math.sqrt(3 * hiddenSize) } = options;
     check.integer(operation, { inputSize }, 1);
     check.integer(operation, { hiddenSize }, 1);
+    const { init = sharedInitializer(), std = 1 / Math.sqrt(3 * hiddenSize) } = options;
     check.integer(operation, { layers }, 1);
     if (dropout !== 0 && layers === 1)
       raise('ERR_INVALID_ARGUMENT', `${operation}: dropout stands between two layers, and there is one.`);

@@ -12,6 +12,7 @@ let lastToken = 0;
 
 /** The number of a batch: the same for the same object, another one for every other. */
 export function batchToken(batch: object): number {
+  check.object('batchToken', { batch });
   let token = tokens.get(batch);
   if (token === undefined) {
     token = ++lastToken;
@@ -87,6 +88,7 @@ export class Segments {
     readonly step: number,
     readonly token: number,
   ) {
+    if (!(offsets instanceof BigInt64Array)) check.able('Segments', { offsets }, 'readBigInt64LE', 'a BigInt64Array');
     this.samples = offsets.length - 1;
     this.rows = Number(offsets[this.samples] ?? 0n);
     if (this.samples < 0)

@@ -63,8 +63,11 @@ export abstract class Optimizer<Name extends string = string> {
   protected constructor(
     operation: string,
     parameters: Iterable<Tensor>,
-    { lr, averageDecay }: AverageOptions & { readonly lr: number },
+    options: AverageOptions & { readonly lr: number },
   ) {
+    check.text('Optimizer', { operation });
+    check.object(operation, { options });
+    const { lr, averageDecay } = options;
     this.paramGroups = [paramGroup(operation, parameters, lr)];
     this.parameters = this.paramGroups[0].parameters;
     this.#arenaOrder = this.parameters;

@@ -43,6 +43,7 @@ function own<F extends Frequencies>(value: F): F {
  * @throws ERR_INVALID_ARGUMENT for a number outside [0, 1], such as a count.
  */
 function publicFrequencies(probability: ArrayLike<number>): PublicFrequencies {
+  check.row('frequencies.public', { probability });
   const values = Float64Array.from(probability);
   const wrong = values.findIndex((value, i) => i > 0 && !(value >= 0 && value <= 1));
   if (wrong >= 0) {

@@ -36,6 +36,8 @@ export class Ledger {
 
   constructor(events: readonly DpEvent[] = [], insecureSeed?: number, unprotected = 0) {
     check.integer('Ledger', { unprotected });
+    check.objects('Ledger', { events });
+    if (insecureSeed !== undefined) check.integer('Ledger', { insecureSeed });
     const merged = mergeEvents(events);
     this.#others = merged.filter(countsPasses);
     this.#events = merged.filter((event) => !countsPasses(event));

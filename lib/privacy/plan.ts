@@ -102,8 +102,9 @@ export interface DpPlan {
   readonly rowSteps: RowSteps | null;
 }
 
-/** min(1e-6, N^-1.1). */
+/** min(1e-6, N^-1.1). @throws ERR_INVALID_ARGUMENT unless there is at least one record */
 export function defaultDelta(records: number): number {
+  check.integer('defaultDelta', { records }, 1);
   return Math.min(1e-6, records ** -1.1);
 }
 

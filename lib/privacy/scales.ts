@@ -65,6 +65,7 @@ export function groupScales(specs: readonly ScaleSpec[]): GradientScales {
 }
 
 function checkSpec(spec: ScaleSpec, at: number): ScaleSpec {
+  check.object('groupScales', { [`group ${at}`]: spec });
   const { prefixes, scale, ...unknown } = spec;
   check.onlyKnown('groupScales', unknown, ['prefixes', 'scale']);
   if (!isPrefixes(prefixes)) {

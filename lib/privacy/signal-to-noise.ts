@@ -1,5 +1,6 @@
 // How much of what is released can be signal at best: known before training, from public constants alone.
 
+import * as check from '../check';
 import type { DpPlan } from './plan';
 
 export interface SignalToNoise {
@@ -13,12 +14,16 @@ export interface SignalToNoise {
  * The signal-to-noise ratio that a plan can reach at best. Infinity without noise.
  *
  * @param parameters  Number of trained weights, p.
+ * @throws ERR_INVALID_ARGUMENT
  * @example signalToNoise(engine.plan, 150_000).run  // below 1: the noise of the whole run outweighs any gradient
  */
-export function signalToNoise(
-  { gradientNoiseMultiplier, expectedBatchSize, steps }: DpPlan,
-  parameters: number,
-): SignalToNoise {
+export function signalToNoise(plan: DpPlan, parameters: number): SignalToNoise {
+  check.object('signalToNoise', { plan });
+  const { gradientNoiseMultiplier, expectedBatchSize, steps } = plan;
+  check.notNegative('signalToNoise', { gradientNoiseMultiplier });
+  check.positive('signalToNoise', { expectedBatchSize });
+  check.integer('signalToNoise', { steps });
+  check.integer('signalToNoise', { parameters });
   const step = expectedBatchSize / (gradientNoiseMultiplier * Math.sqrt(parameters));
   return { step, run: Math.sqrt(steps) * step };
 }

@@ -92,7 +92,10 @@ const ROUNDING = 'how the rounding of float32 partial sums (of at most 64 sample
 /** The statement of a run so far. Runs the accountant twice. */
 export function privacyStatement(engine: PrivacyEngine, options: StatementOptions): PrivacyStatement {
   check.onlyKnown('privacyStatement', options, ['unit', 'notCovered']);
+  check.able('privacyStatement', { engine }, 'privacySpent', 'an engine');
+  check.text('privacyStatement', { unit: options.unit });
   const { unit, notCovered = [] } = options;
+  check.texts('privacyStatement', { notCovered });
   const { plan, ledger } = engine;
   const spent = engine.privacySpent();
   const insecure = ledger.insecureSeed !== undefined || !Number.isFinite(spent.epsilon);

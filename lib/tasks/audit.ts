@@ -59,7 +59,10 @@ interface Audited {
  * @example const { passed, findings } = await auditRecommender({ folder: 'model', data: 'ratings.dat' })
  */
 export async function auditRecommender(options: RunAuditOptions = {}): Promise<AuditReport> {
+  const own = ['folder', 'data', 'steps', 'device', 'canaries', 'confidence', 'probes', 'engine', 'onProgress'];
+  check.onlyKnown('audit', options, own);
   const { folder, data, steps, device = 'cpu', ...rest } = options;
+  if (folder !== undefined) check.text('audit', { folder });
   const { canaries = 1_000 } = rest;
   if (steps !== undefined) check.integer('audit', { steps }, 1);
   checkDevice('audit', device);

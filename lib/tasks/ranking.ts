@@ -69,6 +69,8 @@ export function accuracyAt(rank: number, k: number): Accuracy {
  * @throws ERR_NOT_FINITE when a score is NaN.
  */
 export function evaluateRanking(scorer: Scorer, set: EvaluationSet, options: RankingOptions = {}): RankingResult {
+  check.object('evaluateRanking', { scorer });
+  check.able('evaluateRanking', { set }, 'target', 'an evaluation set');
   check.onlyKnown('evaluateRanking', options, ['k', 'includeSeen', 'ties', 'batchSize', 'onProgress']);
   const { k = 10, includeSeen = false, ties = 'average', batchSize = 128, onProgress } = options;
   check.integer('evaluateRanking', { k }, 1);

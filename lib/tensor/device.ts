@@ -1,5 +1,6 @@
 // Devices: which there are, and what is said when the one that was asked for is not there.
 
+import * as check from '../check';
 import { raise } from '../errors';
 import { cudaProblem } from '../native';
 import { operator } from './call';
@@ -20,6 +21,8 @@ export function cudaDeviceCount(): number {
  * @throws ERR_INVALID_ARGUMENT for a name that is no device. @throws ERR_DEVICE saying what is missing: driver, CUDA libraries, GPU.
  */
 export function checkDevice(operation: string, device: string): asserts device is Device {
+  check.anyText('checkDevice', { operation });
+  check.anyText(operation, { device });
   const [, type, index] = /^(cpu|cuda)(?::(\d+))?$/.exec(device) ?? [];
   if (type === undefined || (type === 'cpu' && index !== undefined)) {
     raise('ERR_INVALID_ARGUMENT', `${operation}: device must be cpu, cuda or cuda:N, got ${JSON.stringify(device)}.`);

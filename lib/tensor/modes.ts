@@ -1,11 +1,13 @@
 // Settings and counters of this thread: gradient mode, memory, intra-operator threads.
 
+import * as check from '../check';
 import { raise } from '../errors';
 import { core, type MemoryInfo } from './native';
 
 export type { MemoryInfo };
 
 function withGrad<T>(enabled: boolean, body: () => T): T {
+  check.callable(enabled ? 'enableGrad' : 'noGrad', { body });
   const before = core().gradEnabled();
   core().setGradEnabled(enabled);
   try {

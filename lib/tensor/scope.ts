@@ -2,6 +2,7 @@
 
 import { types } from 'node:util';
 
+import * as check from '../check';
 import { raise } from '../errors';
 import type { Tensor } from './tensor';
 
@@ -142,6 +143,8 @@ export function trackInnermost(tensor: Tensor): void {
  * kept from birth.
  */
 export function keep<T extends Tensor>(tensor: T): T {
+  if (!(typeof tensor === 'object' && tensor !== null && hooks.isTensor(tensor)))
+    check.able('keep', { tensor }, 'dispose', 'a tensor');
   hooks.markKept(tensor);
   return tensor;
 }
@@ -163,6 +166,7 @@ export function scope(): Scope {
  * @throws ERR_INVALID_ARGUMENT if `body` returns a promise
  */
 export function tidy<T>(body: () => T): T {
+  check.callable('tidy', { body });
   const own = scope();
   try {
     return own.keep(refusePromise('tidy', body()));
@@ -179,6 +183,7 @@ export function tidy<T>(body: () => T): T {
  * => a.sum()); })
  */
 export async function tidyAsync<T>(body: (scope: Scope) => Promise<T>): Promise<T> {
+  check.callable('tidyAsync', { body });
   const own = new Scope(undefined);
   try {
     return own.keep(await body(own));

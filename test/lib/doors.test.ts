@@ -1,5 +1,6 @@
 // What JavaScript lets through to the public functions: every wrong kind of argument is named in an error with a code.
 
+import * as phantomgrad from '../../lib';
 import {
   data,
   evaluateFineTuned,
@@ -30,6 +31,7 @@ const DOORS: Readonly<Record<string, (wrong: never) => unknown>> = {
   'data.imageFolder': (wrong) => data.imageFolder(wrong),
   'models.modelFolder': (wrong) => models.modelFolder(wrong),
   'models.fromPretrained': (wrong) => models.fromPretrained(wrong, { task: 'causal-lm' }),
+  'models.saveWeights': (wrong) => models.saveWeights('never-written', wrong),
   'models.generate': (wrong) => models.generate(wrong, [[1]], {}),
   'nn.Parameter': (wrong) => new nn.Parameter(wrong),
   'nn.lora': (wrong) => nn.lora(wrong, { rank: 1, targets: ['0'] }),
@@ -42,6 +44,8 @@ const DOORS: Readonly<Record<string, (wrong: never) => unknown>> = {
   'nn.meanSquaredError target': (wrong) => nn.meanSquaredError(rows(), wrong),
   'nn.binaryCrossEntropy': (wrong) => nn.binaryCrossEntropy(wrong, rows()),
   'nn.sampledCrossEntropy': (wrong) => nn.sampledCrossEntropy(rows(), rows(), wrong, ids()),
+  'data.packRecords': (wrong) => data.packRecords(Int32Array.of(1), [1], wrong),
+  'data.historyRows': (wrong) => data.historyRows([wrong]),
   'optim.sgd': (wrong) => optim.sgd([new nn.Parameter(rows())], wrong),
   'optim.cosine': (wrong) => optim.cosine(wrong),
   'optim.linearWarmupDecay': (wrong) => optim.linearWarmupDecay(wrong),
@@ -88,6 +92,60 @@ test.each(Object.entries(DOORS))('%s names a wrong kind of argument', async (_, 
     expect((outcome as PhantomgradError).message).not.toMatch(/\[object|undefined \(reading/);
   }
 });
+
+/** What is called with rubbish would train for minutes with its defaults, or change the whole process: the table above has some of them. */
+const NOT_CALLED: readonly unknown[] = [
+  ...[phantomgrad.trainRecommender, phantomgrad.auditRecommender, data.syntheticInteractions, phantomgrad.torch],
+  ...[phantomgrad.setNumThreads, phantomgrad.PhantomgradError, data.DataFormatError, phantomgrad.ERROR_CODES],
+];
+
+const RUBBISH: Readonly<Record<string, unknown>> = {
+  ...{ undefined, null: null, 5: 5, '«x»': 'x', NaN, '{}': {}, '[]': [], '[null]': [null], 'a function': () => 1 },
+  'an unknown option': { surelyUnknown: 1 },
+};
+
+type Export = ((...rubbish: unknown[]) => unknown) & (new (...rubbish: unknown[]) => unknown);
+
+/** Every function and class under its dotted name; each once. */
+function exportsOf(holder: object, path: string, seen: Set<unknown>): [string, Export][] {
+  return Object.entries(holder).flatMap(([name, value]: [string, unknown]): [string, Export][] => {
+    if (value === null || NOT_CALLED.includes(value) || seen.has(value)) return [];
+    seen.add(value);
+    if (typeof value === 'function') return [[path + name, value as Export]];
+    return typeof value === 'object' ? exportsOf(value, `${path}${name}.`, seen) : [];
+  });
+}
+
+const EXPORTS = Object.entries(phantomgrad).flatMap(([name, value]): [string, [string, Export][]][] => {
+  if (typeof value !== 'object' || NOT_CALLED.includes(value)) return [];
+  return [[name, exportsOf(value, `${name}.`, new Set())]];
+});
+
+test.each([...EXPORTS, ['itself', exportsOf({ ...phantomgrad, ...namespacesLeftOut() }, '', new Set())] as const])(
+  'nothing in %s answers rubbish with an error that has no code',
+  async (_, found) => {
+    expect(found.length).toBeGreaterThan(3);
+    const bare: string[] = [];
+    for (const [name, call] of found) {
+      const isClass = Function.prototype.toString.call(call).startsWith('class');
+      for (const [label, rubbish] of Object.entries(RUBBISH)) {
+        for (const times of [1, 2, 3]) {
+          const given = Array.from({ length: times }, () => rubbish);
+          const outcome = await Promise.resolve()
+            .then(() => (isClass ? new call(...given) : call(...given)))
+            .catch((error: unknown) => error);
+          if (!(outcome instanceof Error) || outcome instanceof PhantomgradError) continue;
+          bare.push(`${name}(${given.map(() => label).join(', ')}): ${outcome.message}`);
+        }
+      }
+    }
+    expect(bare).toEqual([]);
+  },
+);
+
+function namespacesLeftOut(): Record<string, null> {
+  return Object.fromEntries(EXPORTS.map(([name]) => [name, null]));
+}
 
 test('data that cannot say which data they are make no checkpoint, and nothing is written', () => {
   const model = new nn.Sequential(new nn.Linear(2, 1));

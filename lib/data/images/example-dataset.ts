@@ -16,6 +16,8 @@ export class ImageExampleDataset {
     readonly images: readonly ImageExample[],
     readonly shape: readonly [channels: number, height: number, width: number],
   ) {
+    check.objects('ImageExampleDataset', { images });
+    imageBatch([], shape);
     for (const image of images) imageBatch([image], shape);
     labelsOf(images);
   }

@@ -44,12 +44,18 @@ export type ImageBatchOptions = Partial<Pick<ImageBatch, 'recordIds' | 'complete
 export function imageBatch(
   images: readonly ImageExample[],
   shape: readonly [number, number, number],
-  { completesStep = true, ...options }: ImageBatchOptions = {},
+  given: ImageBatchOptions = {},
 ): ImageBatch {
+  check.objects('imageBatch', { images });
+  check.list('imageBatch', { shape });
+  check.integer('imageBatch', { 'shape.length': shape.length }, 3, 3);
+  check.onlyKnown('imageBatch', given, ['recordIds', 'completesStep', 'step']);
+  const { completesStep = true, ...options } = given;
   for (const size of shape) check.integer('imageBatch', { shape: size }, 1);
   const each = shape[0] * shape[1] * shape[2];
   const all = new Float64Array(images.length * each);
   images.forEach(({ pixels }, b) => {
+    check.row('images', { [`pixels of image ${b}`]: pixels });
     if (pixels.length !== each)
       raise(
         'ERR_INVALID_ARGUMENT',

@@ -48,6 +48,11 @@ export class ImageDataset {
   /** @throws ERR_INVALID_ARGUMENT for options that do not fit the channels, or images that do not fit the shape. */
   constructor(raw: RawImages, options: ImageOptions = {}) {
     check.onlyKnown('ImageDataset', options, ['mean', 'std', 'rowsEach']);
+    check.object('ImageDataset', { raw });
+    check.list('ImageDataset', { shape: raw.shape });
+    check.row('ImageDataset', { bytes: raw.bytes });
+    check.row('ImageDataset', { classes: raw.classes });
+    check.list('ImageDataset', { labels: raw.labels });
     const [channels, height, width] = raw.shape;
     const { mean = zeros(channels), std = zeros(channels).map(() => 1), rowsEach = 1 } = options;
     check.integer('ImageDataset', { rowsEach }, 1);

@@ -1,5 +1,6 @@
 // The best possible scores for made-up histories: from the law itself, by Bayes' rule, exactly.
 
+import * as check from '../../check';
 import type { SyntheticOptions } from './histories';
 import { SEQUELS, syntheticLaw, type Law } from './law';
 
@@ -12,6 +13,7 @@ import { SEQUELS, syntheticLaw, type Law } from './law';
  * @returns A scorer: `scores(history)[i]` is the probability of item i, 0 for items already taken.
  */
 export function syntheticOptimum(options: SyntheticOptions = {}): Optimum {
+  check.onlyKnown('syntheticOptimum', options, ['users', 'seed', 'items', 'genres']);
   return new Optimum(syntheticLaw(options));
 }
 

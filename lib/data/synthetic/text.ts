@@ -24,7 +24,9 @@ const FOLLOWERS = 6;
  *
  * @throws ERR_INVALID_ARGUMENT
  */
-export function syntheticText({ characters, seed = 1 }: SyntheticTextOptions): string {
+export function syntheticText(options: SyntheticTextOptions): string {
+  check.onlyKnown('syntheticText', options, ['characters', 'seed']);
+  const { characters, seed = 1 } = options;
   check.integer('syntheticText', { characters }, 1);
   check.integer('syntheticText', { seed });
   const random = new Prng(seed);

@@ -16,6 +16,7 @@ export class Alphabet {
 
   /** @param characters  Each once. Default: newline and printable ASCII, 96 characters. @throws ERR_INVALID_ARGUMENT */
   constructor(readonly characters = `\n${PRINTABLE}`) {
+    check.anyText('Alphabet', { characters });
     const list = Array.from(characters);
     this.#numbers = new Map(list.map((character, k) => [character, k + 1]));
     if (list.length === 0 || this.#numbers.size !== list.length) {
@@ -66,8 +67,12 @@ export interface CharacterBlocks {
 export function characterBlocks(
   ids: Int32Array,
   alphabet: Alphabet,
-  { length, heldOut = 0.1, file = 'text' }: { length: number; heldOut?: number; file?: string },
+  options: { length: number; heldOut?: number; file?: string },
 ): CharacterBlocks {
+  check.row('characterBlocks', { ids });
+  check.object('characterBlocks', { alphabet });
+  check.onlyKnown('characterBlocks', options, ['length', 'heldOut', 'file']);
+  const { length, heldOut = 0.1, file = 'text' } = options;
   check.integer('characterBlocks', { length }, 1);
   check.between('characterBlocks', { heldOut }, 0, 1);
   const end = Math.floor(ids.length * (1 - heldOut));

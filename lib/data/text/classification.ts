@@ -21,6 +21,9 @@ export function classificationRecords(data: ClassifiedTexts, options: Classifica
   check.onlyKnown('classificationRecords', options, ['tokenizer', 'maxLength']);
   const { tokenizer, maxLength } = options;
   check.integer('classificationRecords', { maxLength }, 1);
+  check.object('classificationRecords', { data });
+  check.objects('classificationRecords', { examples: data.examples });
+  check.able('classificationRecords', { tokenizer }, 'encode', 'a tokenizer');
   const pairs = data.examples.some(({ texts }) => texts.length === 2);
   const records = data.examples.map(({ texts, label }, k) => {
     const [first = '', second] = texts;

@@ -3,6 +3,7 @@
 // Delexicalisation is as old as the task (Wen et al. 2015, arXiv 1508.01745; the baseline of the E2E challenge): a name that occurs in no
 // training text cannot be learned from one. Each pair is changed by itself, so ε is that of training on the pairs as they are.
 
+import * as check from '../../check';
 import { fieldName } from './tables';
 
 /** A field of a table, and what stands for its value. */
@@ -45,6 +46,8 @@ function replaceAll(text: string, pairs: readonly (readonly [from: string, to: s
  * @param names  Fields as the file calls them: `['name', 'near']`.
  */
 export function delexicaliseTable(source: string, names: readonly string[]): string {
+  check.anyText('delexicaliseTable', { source });
+  check.texts('delexicaliseTable', { names });
   const fields = new Set(names.map(fieldName));
   return fieldsOf(source)
     .map(([field, value]) =>
@@ -55,6 +58,7 @@ export function delexicaliseTable(source: string, names: readonly string[]): str
 
 /** A text about the table `source` with placeholders for the values that it repeats letter by letter. */
 export function delexicaliseText(text: string, source: string, names: readonly string[]): string {
+  checkTexts('delexicaliseText', text, source, names);
   return replaceAll(
     text,
     hiddenIn(source, names).map(({ value, placeholder }) => [value, placeholder]),
@@ -67,8 +71,15 @@ export function delexicaliseText(text: string, source: string, names: readonly s
  * @example relexicalise('NAME is near NEAR.', 'name : The Eagle | near : Burger King', ['name', 'near'])  // 'The Eagle is near Burger King.'
  */
 export function relexicalise(text: string, source: string, names: readonly string[]): string {
+  checkTexts('relexicalise', text, source, names);
   return replaceAll(
     text,
     hiddenIn(source, names).map(({ value, placeholder }) => [placeholder, value]),
   );
+}
+
+function checkTexts(operation: string, text: string, source: string, names: readonly string[]): void {
+  check.anyText(operation, { text });
+  check.anyText(operation, { source });
+  check.texts(operation, { names });
 }

@@ -26,6 +26,7 @@ export class ExampleDataset {
    * @example engine.batches(new data.ExampleDataset(texts.map((inputIds) => ({ inputIds, labels: inputIds }))))
    */
   constructor(readonly examples: readonly (TokenExample | ChoiceExample)[]) {
+    check.objects('ExampleDataset', { examples });
     for (const example of examples) tokenBatch([example]);
     checkAlike(examples);
     this.#rows = Int32Array.from(examples, rowsOf);

@@ -78,8 +78,11 @@ export async function glue(task: GlueTask, path: string, options: GlueOptions = 
 export async function classifiedTexts(
   file: string,
   layout: ClassificationLayout,
-  { malformed = 'refuse' }: Pick<GlueOptions, 'malformed'> = {},
+  options: Pick<GlueOptions, 'malformed'> = {},
 ): Promise<ClassifiedTexts> {
+  check.object('classifiedTexts', { layout });
+  check.onlyKnown('classifiedTexts', options, ['malformed']);
+  const { malformed = 'refuse' } = options;
   check.oneOf('classifiedTexts', { malformed }, ['refuse', 'skip']);
   const source = await openSource(file);
   const examples: ClassifiedText[] = [];

@@ -41,6 +41,8 @@ export interface PaddedBatch extends PaddedIds {
  */
 export function padIds(sequences: readonly ArrayLike<number>[], options: PadOptions): PaddedIds {
   const { padId, side, maxLength } = checkOptions(options);
+  check.list('padIds', { sequences });
+  sequences.forEach((ids, k) => check.row('padIds', { [`sequences[${k}]`]: ids }));
   const lengths = sequences.map(({ length }) => Math.min(length, maxLength));
   const [rows, width] = [sequences.length, lengths.reduce((most, length) => Math.max(most, length), 0)];
   const field = (fill: number): BigInt64Array => new BigInt64Array(rows * width).fill(BigInt(fill));
@@ -66,8 +68,12 @@ export function padIds(sequences: readonly ArrayLike<number>[], options: PadOpti
 export function padRecords(
   dataset: TokenDataset,
   recordIds: Int32Array,
-  { step = 0, ...options }: PadOptions & { readonly step?: number },
+  given: PadOptions & { readonly step?: number },
 ): PaddedBatch {
+  check.able('padRecords', { dataset }, 'sequenceAt', 'a data set of tokens');
+  check.row('padRecords', { recordIds });
+  check.object('padRecords', { options: given });
+  const { step = 0, ...options } = given;
   const chosen = Array.from(recordIds, (record) => [record, dataset.sequenceAt(record, step)] as const);
   const padded = padIds(
     chosen.map(([record, k]) => dataset.ids(record, k)),

@@ -45,6 +45,7 @@ export interface Seq2SeqBatch extends TokenRows {
  * @example model.loss(seq2seqBatch([{ inputIds: [5, 6, 7, 1], labels: [8, 9, 1] }]))
  */
 export function seq2seqBatch(examples: readonly Seq2SeqExample[], options: TokenBatchOptions = {}): Seq2SeqBatch {
+  check.objects('seq2seqBatch', { examples });
   const sources = examples.map(({ inputIds, attentionMask }) =>
     attentionMask === undefined ? { inputIds } : { inputIds, attentionMask },
   );
@@ -63,6 +64,7 @@ export function seq2seqBatch(examples: readonly Seq2SeqExample[], options: Token
 
 // Without the padding at the end. One row stays where nothing is asked at all: a text has a beginning.
 function writtenOf(labels: ArrayLike<number>, b: number): number[] {
+  check.row('tokens', { [`labels of example ${b}`]: labels });
   const text = Array.from(labels);
   const wrong = text.find((label) => label !== IGNORED_LABEL && !(Number.isSafeInteger(label) && label >= 0));
   if (text.length === 0)
@@ -85,6 +87,7 @@ export class Seq2SeqDataset {
 
   /** @throws ERR_INVALID_ARGUMENT for what {@link seq2seqBatch} refuses. */
   constructor(readonly examples: readonly Seq2SeqExample[]) {
+    check.objects('Seq2SeqDataset', { examples });
     const alone = examples.map((example) => seq2seqBatch([example]));
     const written = alone.map(({ targets }) => targets.labels.length);
     this.#rows = Int32Array.from(alone, ({ rows }, record) => rows + (written[record] as number));

@@ -36,6 +36,8 @@ export function tableToText(pairs: readonly TablePair[], options: TableToTextOpt
   const { tokenizer, unit, maxTarget = 256, delexicalise = [], seed = 0 } = options;
   check.oneOf('tableToText', { unit }, ['pair', 'mr']);
   check.integer('tableToText', { maxTarget }, 1);
+  check.objects('tableToText', { pairs });
+  check.able('tableToText', { tokenizer }, 'encode', 'a tokenizer');
   const { eos } = marks(tokenizer);
   const sequence = (prompt: Int32Array, reference: string): TokenSequence => {
     const target = [...tokenizer.encode(` ${reference}`, { specials: false }), eos].slice(0, maxTarget);
@@ -54,12 +56,11 @@ export function tableToText(pairs: readonly TablePair[], options: TableToTextOpt
 /** What a model is given to write about a table: the beginning of its records, up to the separator. */
 export function tablePrompt(
   source: string,
-  {
-    tokenizer,
-    maxSource = 256,
-    delexicalise = [],
-  }: Pick<TableToTextOptions, 'tokenizer' | 'maxSource' | 'delexicalise'>,
+  options: Pick<TableToTextOptions, 'tokenizer' | 'maxSource' | 'delexicalise'>,
 ): Int32Array {
+  check.object('tablePrompt', { options });
+  const { tokenizer, maxSource = 256, delexicalise = [] } = options;
+  check.able('tablePrompt', { tokenizer }, 'encode', 'a tokenizer');
   check.integer('tableToText', { maxSource }, 1);
   const ids = tokenizer.encode(` ${delexicaliseTable(source, delexicalise)}`, {
     specials: false,

@@ -1,6 +1,8 @@
 // Table-to-text data: a table and the texts that say what it says. E2E NLG (CSV) and DART (JSON).
 
 import { CsvError } from 'csv-parse';
+
+import * as check from '../../check';
 import { lineOfRecord, parser } from '../readers/csv';
 import { DataFormatError, quote, refuse } from '../readers/failure';
 import { openSource, type Source } from '../readers/source';
@@ -36,6 +38,7 @@ export const fieldName = (name: string): string => E2E_NAMES[name] ?? name;
  * @returns undefined for text that is not of this form.
  */
 export function linearise(meaning: string): string | undefined {
+  check.anyText('linearise', { meaning });
   const slots = [...meaning.matchAll(/\s*([^[\],]+?)\s*\[([^\]]*)\]\s*(?:,|$)/gy)];
   if (slots.length === 0 || slots.reduce((sum, [whole]) => sum + whole.length, 0) !== meaning.length) return undefined;
   return slots.map(([, name, value]) => `${fieldName(name!)} : ${value!.trim()}`).join(' | ');
@@ -95,6 +98,7 @@ export async function dart(path: string): Promise<TablePair[]> {
 
 /** Puts the references of one table together, wherever they stand in the file. */
 export function meanings(pairs: readonly TablePair[]): Meaning[] {
+  check.objects('meanings', { pairs });
   const bySource = new Map<string, string[]>();
   for (const { source, reference } of pairs) {
     const references = bySource.get(source);

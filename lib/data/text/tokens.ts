@@ -1,5 +1,6 @@
 // Texts as numbers: examples of tokens, and their rows packed without padding.
 
+import * as check from '../../check';
 import { raise } from '../../errors';
 
 /** Labels with this number do not count in a loss. */
@@ -72,8 +73,11 @@ export type TokenBatchOptions = Partial<Pick<TokenBatch, 'recordIds' | 'complete
  */
 export function tokenBatch(
   examples: readonly (TokenExample | ChoiceExample)[],
-  { completesStep = true, ...options }: TokenBatchOptions = {},
+  given: TokenBatchOptions = {},
 ): TokenBatch {
+  check.objects('tokenBatch', { examples });
+  check.onlyKnown('tokenBatch', given, ['recordIds', 'completesStep', 'step']);
+  const { completesStep = true, ...options } = given;
   checkAlike(examples);
   const groups = examples.map((example, b) => textsOf(example, b));
   const texts = groups.flat();
@@ -138,6 +142,7 @@ function textsOf(example: TokenExample | ChoiceExample, b: number): Text[] {
   if (texts.length === 0) return refuse('has no choices');
   return texts.map((text) => {
     const { inputIds } = text;
+    check.row('tokens', { [`inputIds of example ${b}`]: inputIds });
     for (const name of ['attentionMask', 'tokenTypeIds', 'labels'] as const) {
       const list = text[name];
       if (list !== undefined && list.length !== inputIds.length)

@@ -50,6 +50,7 @@ export class CharacterTokenizer extends PlainTokenizer {
 
   constructor(text: string) {
     super();
+    check.anyText('CharacterTokenizer', { text });
     const characters = [...new Set(text)].sort((a, b) => a.codePointAt(0)! - b.codePointAt(0)!);
     if (characters.length === 0) raise('ERR_INVALID_ARGUMENT', 'CharacterTokenizer: the text must not be empty.');
     this.#characters = characters;

@@ -92,7 +92,11 @@ export class FolderTokenizer implements TextTokenizer {
   readonly #bare: boolean;
   #pair: Frame | undefined;
 
-  constructor(engine: Engine, { file, description, config }: TokenizerFiles) {
+  /** @internal Use {@link tokenizer}. */
+  constructor(engine: Engine, files: TokenizerFiles) {
+    check.able('FolderTokenizer', { engine }, 'get_vocab', 'what data.tokenizer() reads');
+    check.object('FolderTokenizer', { files });
+    const { file, description, config } = files;
     this.#engine = engine;
     this.#file = file;
     let most = -1;

@@ -1,5 +1,7 @@
 // What text data need of a tokenizer, whatever it is made from: a folder of Hugging Face files, or the characters of a text.
 
+import * as check from '../../check';
+
 /** Token ids with the part of a pair that each belongs to. */
 export interface Encoded {
   readonly ids: Int32Array;
@@ -59,5 +61,7 @@ export interface TextTokenizer {
 
 /** Several texts at once, for {@link padIds}. */
 export function encodeBatch(tokenizer: TextTokenizer, texts: readonly string[], options?: EncodeOptions): Int32Array[] {
+  check.able('encodeBatch', { tokenizer }, 'encode', 'a tokenizer');
+  check.texts('encodeBatch', { texts });
   return texts.map((text) => tokenizer.encode(text, options));
 }

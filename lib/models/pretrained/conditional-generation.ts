@@ -2,6 +2,7 @@
 
 import type { Seq2SeqBatch, TargetRows } from '../../data';
 import { IGNORED_LABEL } from '../../data/text/tokens';
+import * as check from '../../check';
 import { raise } from '../../errors';
 import { type Parameter, softmaxCrossEntropy, type SoftmaxHead, withSegments } from '../../nn';
 import { beside, keep, type Tensor, torch, zeros } from '../../tensor';
@@ -49,9 +50,12 @@ export class ConditionalGeneration extends PretrainedModel {
 
   constructor(
     readonly backbone: EncoderDecoderBackbone,
-    { head, scale, frame, finalBias }: ConditionalGenerationShape,
+    shape: ConditionalGenerationShape,
   ) {
     super();
+    check.object('ConditionalGeneration', { backbone });
+    check.object('ConditionalGeneration', { shape });
+    const { head, scale, frame, finalBias } = shape;
     this.head = head;
     this.scale = scale;
     this.frame = frame;

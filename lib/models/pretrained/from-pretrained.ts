@@ -77,6 +77,7 @@ export async function fromPretrained<T extends TaskName>(
  * @example const model = models.fromConfig({ model_type: 'gpt2', n_layer: 2, n_embd: 64, n_head: 2 }, { task: 'causal-lm' })
  */
 export function fromConfig<T extends TaskName>(config: Json, options: FromConfigOptions<T>): TaskModels[T] {
+  check.object('fromConfig', { config });
   check.onlyKnown('fromConfig', options, ['task', 'dtype', 'seed']);
   return make(config, 'config', options, new Initializer(options.seed ?? 0), null);
 }

@@ -9,6 +9,7 @@ import { raise } from '../../errors';
 
 /** The cache as Python's huggingface_hub finds it: HF_HUB_CACHE, HF_HOME/hub, XDG_CACHE_HOME/huggingface/hub, ~/.cache/…. */
 export function hubCache(env: NodeJS.ProcessEnv = process.env): string {
+  check.object('hubCache', { env });
   const { HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME } = env;
   if (HF_HUB_CACHE) return HF_HUB_CACHE;
   if (HF_HOME) return join(HF_HOME, 'hub');

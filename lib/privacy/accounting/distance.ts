@@ -1,5 +1,6 @@
 // Releases that are close to the ones described, not equal to them: what their distance adds to δ.
 
+import * as check from '../../check';
 import { raise } from '../../errors';
 import { type Accountant, checkDelta } from './accountant';
 import type { DpEvent } from './events';
@@ -21,6 +22,7 @@ export function withoutDistance(events: readonly DpEvent[]): DpEvent[] {
 export function allowingDistance<A extends Accountant>(accountant: A): A {
   const { name } = accountant;
   const epsilon = (events: readonly DpEvent[], delta: number): number => {
+    check.objects(`${name}.epsilon`, { events });
     const distance = totalDistance(events);
     if (distance === 0) return accountant.epsilon(events, delta);
     checkDelta(`${name}.epsilon`, delta);
@@ -41,6 +43,7 @@ export function allowingDistance<A extends Accountant>(accountant: A): A {
     );
   };
   const delta = (events: readonly DpEvent[], epsilon: number): number => {
+    check.objects(`${name}.delta`, { events });
     const distance = totalDistance(events);
     if (distance === 0) return accountant.delta(events, epsilon);
     return Math.min(1, accountant.delta(withoutDistance(events), epsilon) + (1 + Math.exp(epsilon)) * distance);

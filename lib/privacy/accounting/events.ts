@@ -105,6 +105,7 @@ export function truncatedPoissonGaussian(
   count = 1,
   neighbours: Neighbours = 'addRemove',
 ): TruncatedPoissonEvent {
+  check.onlyKnown('truncatedPoissonGaussian', sampling, ['samplingRate', 'records', 'maxBatchSize']);
   return checkEvent({ kind: 'truncatedPoissonGaussian', ...sampling, noiseMultiplier, count, neighbours });
 }
 
@@ -129,8 +130,9 @@ export function shuffledGaussian(stepsPerEpoch: number, noiseMultiplier: number,
 }
 
 /** The relation that an event is charged for. */
-export function neighboursOf({ neighbours = 'addRemove' }: DpEvent): Neighbours {
-  return neighbours;
+export function neighboursOf(event: DpEvent): Neighbours {
+  check.object('neighboursOf', { event });
+  return event.neighbours ?? 'addRemove';
 }
 
 /** Returns a frozen copy of an event that may come from a file. @throws ERR_INVALID_ARGUMENT naming the field. */
@@ -171,16 +173,20 @@ function checkField(field: string, value: number): number {
   return value;
 }
 
-/** True when two events differ in nothing but their count. */
+/** True when two events differ in nothing but their count. @throws ERR_INVALID_ARGUMENT for what is no event */
 export function sameMechanism(a: DpEvent, b: DpEvent): boolean {
+  check.object('sameMechanism', { a });
+  check.object('sameMechanism', { b });
   if (a.kind !== b.kind || a.noiseMultiplier !== b.noiseMultiplier || neighboursOf(a) !== neighboursOf(b)) return false;
   if ((a.distance ?? 0) !== (b.distance ?? 0)) return false;
+  check.oneOf('sameMechanism', { kind: a.kind }, Object.keys(KINDS) as DpEvent['kind'][]);
   const [left, right] = [a, b] as unknown as Readonly<Record<string, number>>[];
   return KINDS[a.kind].fields.every((field) => left![field] === right![field]);
 }
 
 /** The event with another count. @throws ERR_INVALID_ARGUMENT */
 export function withCount<E extends DpEvent>(event: E, count: number): E {
+  check.object('withCount', { event });
   return checkEvent({ ...event, count });
 }
 
@@ -194,6 +200,7 @@ export function countsPasses({ kind }: DpEvent): boolean {
  * runs.
  */
 export function mergeEvents(events: readonly DpEvent[]): DpEvent[] {
+  check.objects('mergeEvents', { events });
   const merged: DpEvent[] = [];
   for (const event of events) {
     if (countsPasses(event)) merged.push(checkEvent(event));

@@ -13,7 +13,8 @@ import type { DpEvent } from './events';
  * The direction is `remove`, which is never the smaller one: Mironov, Talwar and Zhang 2019 (arXiv 1908.10530), Theorem 5.
  */
 export function renyiDivergence(events: readonly DpEvent[], order: number): number {
-  check.positive('renyiDivergence', { order: order - 1 });
+  check.objects('renyiDivergence', { events });
+  check.between('renyiDivergence', { order }, 1, Infinity);
   return divergence(composition(events), order);
 }
 
@@ -36,7 +37,8 @@ export interface RdpOptions {
 export function rdp(options: RdpOptions = {}): Accountant {
   check.onlyKnown('rdp', options, ['orders']);
   const { orders } = options;
-  if (orders) {
+  if (orders !== undefined) {
+    check.list('rdp', { orders });
     if (orders.length === 0) raise('ERR_INVALID_ARGUMENT', 'rdp: orders must not be empty.');
     for (const order of orders) check.between('rdp', { order }, 1, Infinity);
   }

@@ -69,6 +69,9 @@ export function audit<B extends PhysicalBatch>(
   check.integer('audit', { canaries }, LEAST_CANARIES);
   check.between('audit', { confidence }, 0, 1);
   check.integer('audit', { probes }, 1);
+  check.object('audit', { subject });
+  check.able('audit', { 'subject.data': subject.data }, 'pack', 'a data set');
+  check.object('audit', { mechanism });
   checkMechanism(mechanism);
   const records = spread(subject.data.length, probes);
   onProgress(`Contributions of ${records.length} records`);
@@ -99,6 +102,8 @@ export function audit<B extends PhysicalBatch>(
 
 /** The report as lines for people. */
 export function auditText(report: AuditReport): string {
+  check.object('auditText', { report });
+  check.objects('auditText', { findings: report.findings });
   const { findings, passed, claimedEpsilon, epsilonLowerBound, confidence, delta } = report;
   const failed = findings.filter(({ holds }) => !holds).length;
   return [
@@ -114,6 +119,8 @@ function checkMechanism({ noiseMultiplier, clip, sampler, delta, steps }: Audite
   check.positive('audit', { noiseMultiplier });
   check.between('audit', { delta }, 0, 1);
   check.integer('audit', { steps }, 1);
+  check.object('audit', { sampler });
+  check.object('audit', { clip });
   check.oneOf('audit', { sampler: sampler.kind }, ['poisson']);
   check.positive('audit', { maxGradNorm: clip.maxGradNorm });
   if (isAdaptive(clip)) {

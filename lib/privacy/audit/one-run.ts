@@ -46,6 +46,7 @@ export function guessProbability({ canaries, guesses, correct }: Guesses, epsilo
  * @example epsilonLowerBound({ canaries: 1000, guesses: 100, correct: 97 }, 1e-5)  // 2.5: at least so much was spent
  */
 export function epsilonLowerBound(guesses: Guesses, delta: number, confidence = 0.95): number {
+  check.object('epsilonLowerBound', { guesses });
   const { canaries, guesses: made, correct } = guesses;
   check.integer('epsilonLowerBound', { canaries }, 1);
   check.integer('epsilonLowerBound', { guesses: made }, 1, canaries);

@@ -170,6 +170,7 @@ export class Checkpoint {
  * @throws ERR_CHECKPOINT_NOT_FOUND, ERR_CHECKPOINT_DAMAGED, ERR_CHECKPOINT_MISMATCH (another format).
  */
 export function readCheckpoint(folder: string): CheckpointSummary {
+  check.text('readCheckpoint', { folder });
   const { chain, snapshot } = readWhole(folder);
   const { step, written, description, notes } = snapshot.state;
   const { configuration } = description as { configuration: unknown };

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
+import * as check from '../../check';
 import { raise } from '../../errors';
 import { createFolderSync, type FolderContent } from '../../files';
 import type { Optimizer } from '../../optim';
@@ -38,6 +39,7 @@ export interface CheckpointHost {
 
 /** Whether a folder holds a checkpoint, whole or damaged. */
 export function hasCheckpoint(folder: string): boolean {
+  check.text('hasCheckpoint', { folder });
   if (!existsSync(folder)) return false;
   try {
     return existsSync(join(folder, LEDGER_FILE)) || snapshotNames(folder).length > 0;

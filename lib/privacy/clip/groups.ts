@@ -55,6 +55,7 @@ export function groups(specs: readonly GroupSpec[]): Grouping {
 }
 
 function checkSpec(spec: GroupSpec, at: number): { prefixes: readonly string[]; weight: number; name: string } {
+  check.object('groups', { [`group ${at}`]: spec });
   const { prefixes, weight = 1, ...unknown } = spelledOut(spec);
   check.onlyKnown('groups', unknown, ['prefixes', 'weight']);
   check.positive('groups', { weight });

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 
 import type { PretrainedModel } from '../../models';
+import * as check from '../../check';
 import { native } from '../../native';
 import {
   type Checkpoint,
@@ -83,10 +84,12 @@ export interface FineTuneReport {
 export async function fineTune<T extends FineTuneTask>(
   task: T,
   options: FineTuneOptions[T],
-  { out, resume = false, checkpointEvery, onEvent = () => undefined, signal }: FineTuneControl = {},
+  control: FineTuneControl = {},
 ): Promise<FineTuneReport> {
   const kind = taskOf(task);
   const name = `train ${task}`;
+  check.onlyKnown(name, control, ['out', 'resume', 'checkpointEvery', 'onEvent', 'signal']);
+  const { out, resume = false, checkpointEvery, onEvent = () => undefined, signal } = control;
   const keeping = keepIn(name, out, resume, { checkpointEvery });
   const said = given<CommonOptions>(options);
   const wanted = { ...(keeping?.stored as CommonOptions), ...said };

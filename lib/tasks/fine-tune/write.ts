@@ -35,8 +35,10 @@ export interface Written {
 export async function write(
   nameOrFolder: string,
   prompts: readonly string[],
-  { tokenizer: named, device = 'cpu', ...options }: WriteOptions = {},
+  given: WriteOptions = {},
 ): Promise<Written[]> {
+  check.object('generate', { options: given });
+  const { tokenizer: named, device = 'cpu', ...options } = given;
   check.text('generate', { nameOrFolder });
   check.list('generate', { prompts });
   check.integer('generate', { prompts: prompts.length }, 1);

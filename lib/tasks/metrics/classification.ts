@@ -66,6 +66,8 @@ export function matthews(truth: ArrayLike<number>, predicted: ArrayLike<number>,
  * @throws ERR_INVALID_ARGUMENT for lists of other lengths or no tokens. @throws ERR_NOT_FINITE for a loss that is NaN.
  */
 export function perplexity(losses: ArrayLike<number>, tokens: ArrayLike<number>): number {
+  check.row('perplexity', { losses });
+  check.row('perplexity', { tokens });
   if (losses.length !== tokens.length)
     raise(
       'ERR_INVALID_ARGUMENT',
@@ -83,6 +85,8 @@ export function perplexity(losses: ArrayLike<number>, tokens: ArrayLike<number>)
 }
 
 function checkLists(operation: string, truth: ArrayLike<number>, predicted: ArrayLike<number>): void {
+  check.row(operation, { truth });
+  check.row(operation, { predicted });
   if (truth.length !== predicted.length || truth.length === 0) {
     raise(
       'ERR_INVALID_ARGUMENT',

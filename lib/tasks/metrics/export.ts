@@ -2,6 +2,7 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import * as check from '../../check';
 import { raise } from '../../errors';
 import { checkCorpus } from './ngrams';
 
@@ -32,6 +33,7 @@ export function exportPredictions(
   texts: readonly string[],
   references: readonly (readonly string[])[],
 ): PredictionFiles {
+  check.text('exportPredictions', { folder });
   checkCorpus('exportPredictions', texts, references);
   const lines = references.map((list, k) => list.map((reference) => nonEmpty(oneLine(reference), k)));
   mkdirSync(folder, { recursive: true });

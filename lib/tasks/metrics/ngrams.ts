@@ -1,5 +1,6 @@
 // n-grams of token lists, with how often each occurs.
 
+import * as check from '../../check';
 import { raise } from '../../errors';
 
 /** Tokens hold no NUL, so that joined n-grams cannot be mistaken for each other. */
@@ -34,6 +35,9 @@ export function checkCorpus(
   texts: readonly string[],
   references: readonly (readonly string[])[],
 ): void {
+  check.texts(operation, { texts });
+  check.list(operation, { references });
+  references.forEach((list, k) => check.texts(operation, { [`references[${k}]`]: list }));
   if (texts.length !== references.length || texts.length === 0) {
     raise(
       'ERR_INVALID_ARGUMENT',

@@ -1,5 +1,7 @@
 // How texts are cut into words before n-grams are counted: mteval's 13a, and ROUGE's letters and digits.
 
+import * as check from '../../check';
+
 // Python's str.split() also splits at these; JavaScript's \s lacks them, and has U+FEFF, which Python does not split at.
 const SPACES = /[\t-\r\x1c-\x20\x85\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+/;
 
@@ -23,6 +25,7 @@ const ENTITIES: readonly (readonly [string, string])[] = [
  * @example tokenize13a("It's 3.5-fold, isn't it?")  // ["It's", '3.5', '-', 'fold', ',', "isn't", 'it', '?']
  */
 export function tokenize13a(text: string): string[] {
+  check.anyText('tokenize13a', { text });
   let line = text.replaceAll('<skipped>', '').replaceAll('-\n', '').replaceAll('\n', ' ');
   for (const [entity, sign] of ENTITIES) line = line.replaceAll(entity, sign);
   line = ` ${line} `;

@@ -27,6 +27,10 @@ export class Recommender {
     /** The privacy statement that was stored with the weights. */
     readonly privacy: Readonly<Record<string, unknown>>,
   ) {
+    check.object('Recommender', { model });
+    check.object('Recommender', { config });
+    check.object('Recommender', { vocabulary: config.vocabulary });
+    check.list('Recommender', { items: config.vocabulary.items });
     this.#numbers = new Map(config.vocabulary.items.map((id, k) => [id, k + 1]));
   }
 

@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
+import * as check from '../../check';
 import { raise } from '../../errors';
 import { replaceFile } from '../../files';
 import { figure, heading, page, paragraph, table } from '../../report/html';
@@ -21,6 +22,8 @@ const NOTE =
  * @param title  Of the page. @returns Its path. @throws ERR_RUN_FOLDER where one of the two files is missing or damaged.
  */
 export async function writeReport(folder: string, title: string): Promise<string> {
+  check.text('report', { folder });
+  check.anyText('report', { title });
   const { text } = await readJson(folder, RUN_FILES.privacy);
   if (typeof text !== 'string')
     return raise('ERR_RUN_FOLDER', `${join(folder, RUN_FILES.privacy)}: is no privacy statement: it has no text.`);
