@@ -4,10 +4,14 @@
 //   remove: K(s) = E_P[e^{sL}] = M(1 + s)         add: K(s) = E_Q[e^{-sL}] = M(-s)
 // Mironov, Talwar and Zhang 2019, arXiv 1908.10530.
 
+import { raise } from '../../errors';
 import { privacyLoss } from './loss';
 import { growthWithHeight, nodes, widestStep } from './nodes';
 
 const { Math } = globalThis; // a look-up of the global for every call is slow where globals are wrapped (vm, Jest)
+
+/** 64 MB of losses. */
+const MOST_NODES = 2 ** 23;
 
 const SQRT_2PI = 2.50662827463100050241576528481;
 
@@ -29,6 +33,8 @@ export interface TiltedMoments {
  */
 export function tiltedMoments(q: number, sigma: number, alpha: number, most = Infinity): TiltedMoments {
   const { start, step, count } = nodes(q, sigma, alpha, widestStep(sigma, 0, growthWithHeight(q, sigma, alpha)), most);
+  if (count > MOST_NODES)
+    raise('ERR_ACCOUNTING', 'too little noise: the moments of one step need more outputs than can be listed.');
   const loss = new Float64Array(count);
   let top = 0;
   for (let j = 0; j < count; j++) {

@@ -63,6 +63,9 @@ export interface MemoryPlan {
   readonly perSampleGradients: number;
 }
 
+/** Additions of a higher rank are larger than any layer. */
+const MOST_RANK = 65_536;
+
 /**
  * Estimates memory from a configuration. Parameters, gradients and moments are exact; activations are what the model itself states for
  * cutting physical batches, an estimate from above.
@@ -74,7 +77,7 @@ export async function planMemory(options: MemoryPlanOptions): Promise<MemoryPlan
   check.onlyKnown('plan', options, ['model', 'config', 'task', 'batchSize', 'length', 'lora', 'memory']);
   const { batchSize = DEFAULTS.batchSize, lora: rank = 8, memory = DEFAULTS.memory } = options;
   check.integer('plan', { batchSize }, 1);
-  check.integer('plan', { lora: rank }, 1);
+  check.integer('plan', { lora: rank }, 1, MOST_RANK);
   check.positive('plan', { memory });
   const { config, task } = await blueprintOf(options);
   const model = build(config, task);

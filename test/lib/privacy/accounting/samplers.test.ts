@@ -168,6 +168,11 @@ test('delta at the epsilon of a cut sample is delta: a first grid under another 
 describe('what cannot be accounted for is refused with a code', () => {
   const refused = (code: string): Error => expect.objectContaining({ code }) as Error;
 
+  test('noise so small that no list of losses holds it', () => {
+    const cut = { samplingRate: 0.02, records: 3200, maxBatchSize: 104 };
+    expect(() => pld().delta([truncatedPoissonGaussian(cut, 1e-4, 400)], 100)).toThrow(refused('ERR_ACCOUNTING'));
+  });
+
   test('events for different neighbours do not compose', () => {
     expect(() => pld().epsilon([poissonGaussian(0.1, 1), fixedSizeGaussian(0.1, 1)], 1e-5)).toThrow(
       refused('ERR_INVALID_ARGUMENT'),

@@ -54,4 +54,5 @@ test('images have rows of their own, and what is not there is refused', async ()
   expect(await refused({ config: config('gpt2', { model_type: 'mamba' }) })).toBe('ERR_MODEL_CONFIG');
   expect(await refused({ config: 'tiny-gpt2', length: 257 })).toBe('ERR_INVALID_ARGUMENT');
   expect(await refused({ config: 'tiny-vit', task: 'lm' })).toBe('ERR_INVALID_ARGUMENT');
+  expect(await refused({ config: 'tiny-gpt2', lora: 1e7 })).toBe('ERR_INVALID_ARGUMENT');
 });
