@@ -1,6 +1,6 @@
 // What users of other libraries have complained about, one test each: here it works, and this is what «works» means.
 
-import { ExampleDataset } from '../../lib/data';
+import { ExampleDataset, seq2seqBatch } from '../../lib/data';
 import { fromConfig, type SequenceClassifier } from '../../lib/models';
 import { crossEntropy } from '../../lib/nn';
 import { adam, sgd } from '../../lib/optim';
@@ -54,6 +54,45 @@ function trained(
     engine,
   };
 }
+
+test('«BART with tied weights cannot be trained with ghost norms»: one table thrice in use, and norms are those of each text alone', () => {
+  const width = {
+    d_model: 8,
+    encoder_ffn_dim: 8,
+    decoder_ffn_dim: 8,
+    encoder_attention_heads: 2,
+    decoder_attention_heads: 2,
+  };
+  const shape = {
+    model_type: 'bart',
+    vocab_size: 23,
+    max_position_embeddings: 12,
+    encoder_layers: 1,
+    decoder_layers: 1,
+    dropout: 0,
+  };
+  const model = fromConfig({ ...shape, ...width }, { task: 'conditional-generation', seed: 3 });
+  const texts = [
+    { inputIds: [3, 4, 5, 3, 2], labels: [13, 3, 4, 2] },
+    { inputIds: [10, 11, 2], labels: [3, 3, 2] },
+    { inputIds: [12], labels: [5, 2] },
+  ];
+  const table = model.wordTable!;
+  expect(model.parameters().filter(({ shape: [rows] }) => rows === 23)).toEqual([table]); // no copy in encoder, decoder or head
+  const { norm } = perSampleNorms(model, () => model.loss(seq2seqBatch(texts)));
+  texts.forEach((text, b) => {
+    for (const parameter of model.parameters()) parameter.grad = null;
+    tidy(() =>
+      model
+        .loss(seq2seqBatch([text]))
+        .sum()
+        .backward(),
+    );
+    const squares = model.parameters().map(({ grad }) => (grad === null ? 0 : grad.square().sum().item()));
+    expect(norm[b]! / Math.sqrt(squares.reduce((sum, one) => sum + one))).toBeCloseTo(1, 4);
+  });
+  model.dispose();
+});
 
 test('«the seed changes nothing»: seeds change the model, and noise never repeats unless that is asked for by name', () => {
   const first = (seed: number): number[] =>
