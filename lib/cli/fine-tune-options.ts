@@ -53,10 +53,13 @@ export function withCommonOptions(command: Command, task: FineTuneTask, many: st
     .addOption(
       new Option('--clip <rule>', `how gradients are bounded (default: ${DEFAULTS.clip})`).choices(Object.keys(CLIPS)),
     )
-    .option(
-      '--group-scale <s>',
-      `gradients of all weights but the word table times s, before clipping (${either(groupScale)})`,
-      number,
+    .addOption(
+      new Option(
+        '--group-scale <s>',
+        `gradients of all weights but the word table times s, before clipping (${either(groupScale)})`,
+      )
+        .argParser(number)
+        .hideHelp(task === 'images'), // there are no words: what is given is refused by name
     )
     .option(
       '--average <share>',
